@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "life.h"
+
+#include <errno.h>
+
+#include "../error.h"
+#include "../os/lock.h"
+#include "../os/map.h"
+#include "link.h"
+
+static int32_t segment_of(const struct rbx_box_header *header)
+{
+    return atomic_load_explicit(&header->sysv_id, memory_order_relaxed); /* set before READY */
+}
+
+static bool is_making(const struct rbx_box_header *header)
+{
+    return atomic_load_explicit(&header->state, memory_order_relaxed) == RBX_BOX_MAKING;
+}
+
+bool rbx_life_lost_segment(const struct rbx_box_header *header)
+{
+    struct rbx_sysv_facts facts;
+    return header->backing == RBX_SYSV && !is_making(header) &&
+           (rbx_sysv_look(segment_of(header), &facts) == -EIDRM || facts.key != header->sysv_key);
+}
+
+bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached)
+{
+    if (rbx_life_lost_segment(header))
+        return true;
+    uint32_t policy = atomic_load_explicit(&header->policy, memory_order_relaxed); /* a copy */
+    return attached == 0 && (policy != RBX_KEEP || is_making(header));
+}
+
+/*
+ * The System V segment goes before the name: without it the name is refused, and can be reclaimed
+ * if we die here, while a segment without a name could not.
+ */
+static int remove_segment(const struct rbx_box_header *header)
+{
+    if (header->backing != RBX_SYSV)
+        return 0;
+    struct rbx_sysv_facts facts;
+    int32_t id = segment_of(header);
+    if (is_making(header)) {
+        /* Its maker died on the way. The segment may be there or not; it is ours only if that
+           process made it, since then, and nobody uses it. */
+        if (rbx_sysv_find(header->sysv_key, &id) < 0 || rbx_sysv_look(id, &facts) < 0 ||
+            facts.creator_pid != header->creator_pid || facts.attached != 0 ||
+            facts.created_s < header->created_ns / 1000000000U)
+            return 0;
+    } else if (rbx_sysv_look(id, &facts) < 0 || facts.key != header->sysv_key) {
+        return 0;
+    }
+    int err = rbx_sysv_remove(id);
+    return err == -EIDRM ? 0 : err;
+}
+
+/* The caller holds REMOVE and has seen that the name means this box. */
+static int remove_all(const struct rbx_name *name, const struct rbx_box_header *header)
+{
+    int err = remove_segment(header);
+    if (err < 0)
+        return err;
+    rbx_link_remove(header);
+    return rbx_file_unlink(rbx_name_dir(name), name->entry);
+}
+
+int rbx_life_remove(struct rbx_box *box)
+{
+    int err = rbx_lock_wait(box->fd.fd, RBX_LOCK_REMOVE, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
+    if (err < 0)
+        return rbx_fail(err == -EAGAIN ? -EBUSY : err, "cannot lock the name of box '%s': %m",
+                        box->name.text);
+    int means = rbx_name_means(&box->name, &box->id);
+    err = means <= 0 ? means : remove_all(&box->name, box->header);
+    rbx_lock_drop(box->fd.fd, RBX_LOCK_REMOVE);
+    return err < 0 ? rbx_fail(err, "cannot remove box '%s': %m", box->name.text) : 0;
+}
+
+/* Nobody attached, nobody attaching, nobody removing; and nobody can begin to. */
+static int lock_out_everyone(int fd)
+{
+    int err = rbx_lock_try(fd, RBX_LOCK_REMOVE, RBX_LOCK_EXCLUSIVE);
+    if (err == 0)
+        err = rbx_lock_try(fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
+    return err == -EAGAIN ? -EBUSY : err;
+}
+
+static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts *facts, int fd)
+{
+    /* Without locks first, so that a box in use is not held up by being looked at. */
+    struct rbx_box_header header;
+    int err = rbx_header_read(&header, fd, facts->size, name->text);
+    if (err < 0)
+        return err;
+    int attached = rbx_handle_count(fd, 1);
+    if (attached < 0)
+        return attached;
+    if (!rbx_life_is_orphan(&header, attached))
+        return -EBUSY;
+    err = lock_out_everyone(fd);
+    if (err < 0)
+        return err;
+    int means = rbx_name_means(name, &facts->id);
+    if (means <= 0)
+        return means < 0 ? means : -ENOENT;
+    /* First who is attached, then the header: only an attached handle may change it. */
+    attached = rbx_handle_count(fd, 1);
+    if (attached < 0)
+        return attached;
+    err = rbx_header_read(&header, fd, facts->size, name->text);
+    if (err < 0)
+        return err;
+    return rbx_life_is_orphan(&header, attached) ? remove_all(name, &header) : -EBUSY;
+}
+
+/* Opens what has a name, for writing, if it is a regular file. */
+static int open_regular(struct rbx_fd *fd, int dir, const char *entry,
+                        struct rbx_file_facts *facts)
+{
+    int err = rbx_file_look_at(dir, entry, facts);
+    if (err < 0)
+        return err;
+    if (facts->type != RBX_FILE_REGULAR)
+        return -EPROTO;
+    err = rbx_fd_open(fd, dir, entry, RBX_FD_WRITE);
+    if (err < 0)
+        return err;
+    err = rbx_file_look(fd->fd, facts);
+    if (err == 0 && facts->type != RBX_FILE_REGULAR)
+        err = -EPROTO;
+    if (err < 0)
+        rbx_fd_close(fd);
+    return err;
+}
+
+int rbx_life_reclaim(const struct rbx_name *name, const struct rbx_file_id *id)
+{
+    struct rbx_fd fd = RBX_FD_CLOSED;
+    struct rbx_file_facts facts;
+    int err = open_regular(&fd, rbx_name_dir(name), name->entry, &facts);
+    if (err < 0)
+        return err;
+    err = id && !rbx_file_same(id, &facts.id) ? -ENOENT : reclaim_open(name, &facts, fd.fd);
+    rbx_fd_close(&fd); /* and with it the locks */
+    return err;
+}
+
+int rbx_life_reclaim_draft(const char *path)
+{
+    struct rbx_fd fd = RBX_FD_CLOSED;
+    struct rbx_file_facts facts, now;
+    int err = open_regular(&fd, RBX_AT_CWD, path, &facts);
+    if (err < 0)
+        return err;
+    err = lock_out_everyone(fd.fd);
+    if (err == 0)
+        err = rbx_file_look_at(RBX_AT_CWD, path, &now);
+    if (err == 0 && !rbx_file_same(&now.id, &facts.id))
+        err = -ENOENT;
+    if (err == 0) {
+        int attached = rbx_handle_count(fd.fd, 1);
+        err = attached < 0    ? attached
+              : attached == 0 ? rbx_file_unlink(RBX_AT_CWD, path)
+                              : -EBUSY;
+    }
+    rbx_fd_close(&fd);
+    return err;
+}

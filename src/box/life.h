@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * life.h: how a name begins and ends (docs/box.md, and tests/model/name.pml as a model).
+ *
+ * A name is only ever made by link(), which fails when it is taken, and only ever removed by a
+ * process that holds REMOVE on the inode and has seen, under that lock, that the name means it.
+ * While it holds the lock nobody else may remove that name, so nobody can put another in its
+ * place, and the unlink removes what was looked at.
+ */
+#ifndef RBX_BOX_LIFE_H
+#define RBX_BOX_LIFE_H
+
+#include "handle.h"
+
+/* How long to wait for another process that is in the middle of one of these steps. */
+#define RBX_PATIENCE_NS 2000000000U
+
+/* The owner's end of the name: whoever is attached. 0 also when it means another box by now. */
+int rbx_life_remove(struct rbx_box *box);
+
+/*
+ * Removes the name if nobody uses its box: no handle attached and the policy not 'keep'. With `id`
+ * only if it still means that file. 0: removed; -ENOENT: it was gone; -EBUSY: in use, or kept.
+ */
+int rbx_life_reclaim(const struct rbx_name *name, const struct rbx_file_id *id);
+
+/* The same for a file in the making, at an absolute path, that its maker has left. */
+int rbx_life_reclaim_draft(const char *path);
+
+/* Whether a box without handles is one that rbx_life_reclaim may remove. */
+bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached);
+
+/* Whether a System V box has lost its segment. */
+bool rbx_life_lost_segment(const struct rbx_box_header *header);
+
+#endif

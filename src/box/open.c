@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * open.c: making a box and joining one.
+ *
+ * A box is made in a file without a name, so that death at any point leaves nothing, and gets its
+ * name last. Joining is: open; GATE shared; does the name still mean this file?; ATTACH; GATE off.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <ringbox/box.h>
+
+#include "../error.h"
+#include "../os/clock.h"
+#include "../os/lock.h"
+#include "../os/map.h"
+#include "../os/process.h"
+#include "draft.h"
+#include "handle.h"
+#include "life.h"
+
+static int check_options(const rbx_box_options *o, const char *name)
+{
+    const char *called = name ? name : "";
+    if ((unsigned)o->how > RBX_OPEN_ONLY || (unsigned)o->policy > RBX_KEEP ||
+        (unsigned)o->backing > RBX_SYSV)
+        return rbx_fail(-EINVAL, "box '%s': how %d, policy %d or backing %d is not one there is",
+                        called, (int)o->how, (int)o->policy, (int)o->backing);
+    if (o->mode & ~0777U)
+        return rbx_fail(-EINVAL, "box '%s': mode 0%o is more than permissions", called, o->mode);
+    if (o->size > RBX_BOX_SIZE_MAX)
+        return rbx_fail(-EFBIG, "box '%s': %zu bytes are more than the limit of 64 TiB", called,
+                        o->size);
+    bool joins = o->how == RBX_OPEN_ONLY || o->raw || o->read_only;
+    if (joins && (o->how == RBX_CREATE_ONLY || o->backing == RBX_MEMFD))
+        return rbx_fail(-EINVAL, "box '%s': %s", called,
+                        o->raw         ? "raw maps what exists, by name or key"
+                        : o->read_only ? "a read-only handle cannot make a box"
+                                       : "a memfd box has no name to open: it is received");
+    if (!joins && o->size == 0)
+        return rbx_fail(-EINVAL,
+                        "box '%s' cannot be made with 0 bytes; say a size, or RBX_OPEN_ONLY to "
+                        "join it with the size it has",
+                        called);
+    return 0;
+}
+
+/* ---- making ------------------------------------------------------------------------------- */
+
+static int create_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft)
+{
+    if (o->backing != RBX_MEMFD)
+        return rbx_draft_create(draft, &box->fd, &box->name);
+    if (o->huge_pages && rbx_fd_create_memfd(&box->fd, box->name.text, true) == 0)
+        return 0;
+    return rbx_fd_create_memfd(&box->fd, box->name.text, false);
+}
+
+static int fill_header(struct rbx_box *box, const rbx_box_options *o, uint32_t page_size)
+{
+    struct rbx_box_header *header = box->header;
+    memcpy(header->magic, RBX_HEADER_MAGIC, sizeof header->magic);
+    header->byte_order = RBX_HEADER_BYTE_ORDER;
+    header->version = RBX_HEADER_VERSION;
+    header->word_bits = sizeof(void *) * 8;
+    header->header_size = RBX_HEADER_SIZE;
+    header->backing = (uint32_t)o->backing;
+    header->page_size = page_size;
+    header->size = o->size;
+    header->tag = o->tag;
+    header->created_ns = rbx_clock_realtime();
+    header->sysv_key = box->name.key;
+    /* Relaxed: nobody else can see the box yet. */
+    atomic_store_explicit(&header->policy, (uint32_t)o->policy, memory_order_relaxed);
+    if (o->backing == RBX_SYSV) {
+        atomic_store_explicit(&header->state, RBX_BOX_MAKING, memory_order_relaxed);
+        atomic_store_explicit(&header->sysv_id, -1, memory_order_relaxed);
+    }
+    return rbx_random(header->id, sizeof header->id);
+}
+
+static int take_locks(struct rbx_box *box, const rbx_box_options *o)
+{
+    int err = rbx_handle_attach(box);
+    if (err < 0)
+        return err;
+    if (o->backing == RBX_SYSV) {
+        err = rbx_lock_try(box->fd.fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
+        if (err < 0)
+            return err;
+    }
+    if (o->policy == RBX_OWNER_UNLINKS) {
+        err = rbx_handle_take_ownership(box);
+        if (err < 0)
+            return err;
+        box->header->creator_pid =
+            atomic_load_explicit(&box->header->owner_pid, memory_order_relaxed); /* just stored */
+    } else {
+        box->header->creator_pid = rbx_process_self().pid;
+    }
+    return 0;
+}
+
+static int run_init(struct rbx_box *box, const rbx_box_options *o)
+{
+    if (!o->init)
+        return 0;
+    int err = o->init(box->data, box->size, o->init_arg);
+    if (err >= 0)
+        return 0;
+    return rbx_fail(err, "the init callback of box '%s' gave up: %m", box->name.text);
+}
+
+/* Everything but the name. On failure the caller frees the handle and discards the draft. */
+static int make(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft)
+{
+    const char *called = box->name.text;
+    int err = create_file(box, o, draft);
+    if (err < 0)
+        return rbx_fail(err, "cannot create box '%s': %m", called);
+    struct rbx_file_facts facts;
+    err = rbx_file_chmod(box->fd.fd, o->mode ? o->mode : 0600);
+    if (err == 0)
+        err = rbx_file_look(box->fd.fd, &facts);
+    if (err < 0)
+        return rbx_fail(err, "cannot set up box '%s': %m", called);
+    box->id = facts.id;
+    box->created = true;
+    box->size = o->size;
+    int64_t page_size = rbx_file_page_size(box->fd.fd);
+    if (page_size < 0)
+        return rbx_fail((int)page_size, "cannot set up box '%s': %m", called);
+    uint64_t payload_here = o->backing == RBX_SYSV ? 0 : o->size;
+    uint64_t file_size = rbx_header_file_size(payload_here, (uint64_t)page_size);
+    err = rbx_file_reserve(box->fd.fd, file_size);
+    if (err < 0)
+        return rbx_fail(err, "no room for the %llu bytes of box '%s': %m",
+                        (unsigned long long)file_size, called);
+    err = rbx_handle_map(box, file_size, o);
+    if (err < 0)
+        return err;
+    err = fill_header(box, o, (uint32_t)page_size);
+    if (err == 0)
+        err = take_locks(box, o);
+    if (err < 0)
+        return rbx_fail(err, "cannot lock box '%s': %m", called);
+    return o->backing == RBX_SYSV ? 0 : run_init(box, o);
+}
+
+static int foreign_segment(const struct rbx_name *name)
+{
+    return rbx_fail(-EEXIST,
+                    "a System V segment with key %s exists that is not a ringbox box: open it raw",
+                    name->text);
+}
+
+/*
+ * Before the box has its name: 0 when the key is free, -EEXIST when a foreign segment has it,
+ * -EAGAIN when another box came. The segment of a box is younger than its name and goes before it;
+ * so one that exists before and after a look that finds no name is no box's.
+ */
+static int check_key(const struct rbx_name *name)
+{
+    int32_t before, after;
+    struct rbx_file_facts facts;
+    if (rbx_sysv_find(name->key, &before) == -ENOENT)
+        return 0;
+    if (rbx_name_look(name, &facts) != -ENOENT)
+        return -EAGAIN;
+    if (rbx_sysv_find(name->key, &after) < 0 || before != after)
+        return -EAGAIN;
+    return foreign_segment(name);
+}
+
+static int map_segment(struct rbx_box *box, const rbx_box_options *o)
+{
+    const struct rbx_name *name = &box->name;
+    int32_t id;
+    int err = rbx_sysv_create(name->key, o->size, o->mode ? o->mode : 0600, o->huge_pages, &id);
+    if (err == -EEXIST)
+        return foreign_segment(name);
+    if (err < 0)
+        return rbx_fail(err, "cannot create a System V segment with key %s: %m", name->text);
+    /* Relaxed: GATE, a system call, orders it for those who join. */
+    atomic_store_explicit(&box->header->sysv_id, id, memory_order_relaxed);
+    err = rbx_sysv_map(&box->data, id, true);
+    if (err < 0)
+        return rbx_fail(err, "cannot map the System V segment with key %s: %m", name->text);
+    rbx_handle_tune(box, o);
+    return 0;
+}
+
+/* The segment of a System V box, made while we hold GATE and so nobody can join. */
+static int make_segment(struct rbx_box *box, const rbx_box_options *o)
+{
+    int err = map_segment(box, o);
+    if (err == 0)
+        err = run_init(box, o);
+    /* Also of a failure: the segment to remove, if any, is then the one that sysv_id names. */
+    atomic_store_explicit(&box->header->state, RBX_BOX_READY, memory_order_relaxed);
+    if (err < 0)
+        rbx_life_remove(box);
+    else
+        rbx_lock_drop(box->fd.fd, RBX_LOCK_GATE);
+    return err;
+}
+
+/* ---- joining ------------------------------------------------------------------------------ */
+
+static int check_type(const struct rbx_file_facts *facts, const char *called)
+{
+    switch (facts->type) {
+    case RBX_FILE_REGULAR:
+        return 0;
+    case RBX_FILE_DIRECTORY:
+        return rbx_fail(-EISDIR, "'%s' is a directory, not a box", called);
+    case RBX_FILE_LINK:
+        return rbx_fail(-ELOOP, "'%s' is a symbolic link: not followed, since anyone may plant one",
+                        called);
+    default:
+        return rbx_fail(-EPROTO, "'%s' is a FIFO, socket or device, not a box", called);
+    }
+}
+
+/* A name in a public directory may have been taken by someone else to be joined by us. */
+static int check_user(const struct rbx_file_facts *facts, const rbx_box_options *o,
+                      const char *called)
+{
+    unsigned self = rbx_process_user();
+    if (facts->uid == self || facts->uid == 0 || (o->mode & 077))
+        return 0;
+    return rbx_fail(-EACCES,
+                    "box '%s' belongs to user %u, not to you; to join it all the same, say a mode "
+                    "that admits others, as in .mode = 0660",
+                    called, facts->uid);
+}
+
+static int check_wanted(const struct rbx_box_header *header, const rbx_box_options *o,
+                        const char *called)
+{
+    if (header->backing != (uint32_t)o->backing)
+        return rbx_fail(-EPROTO, "box '%s' has backing %u; this program asked for %d", called,
+                        header->backing, (int)o->backing);
+    if (o->size && header->size != o->size)
+        return rbx_fail(-EPROTO, "box '%s' has %llu bytes; this program asked for %zu", called,
+                        (unsigned long long)header->size, o->size);
+    if (o->tag && header->tag != o->tag)
+        return rbx_fail(-EPROTO, "box '%s' has tag %#llx; this program asked for %#llx", called,
+                        (unsigned long long)header->tag, (unsigned long long)o->tag);
+    if (header->size > SIZE_MAX - (1U << 30))
+        return rbx_fail(-ENOMEM, "box '%s' is too large for this program to map", called);
+    return 0;
+}
+
+static int open_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_file_facts *facts)
+{
+    const char *called = box->name.text;
+    int err = rbx_name_look(&box->name, facts);
+    if (err < 0)
+        return rbx_fail(err, "cannot open box '%s': %m", called);
+    err = check_type(facts, called); /* opening a FIFO or a device would already touch it */
+    if (err < 0)
+        return err;
+    err = rbx_fd_open(&box->fd, rbx_name_dir(&box->name), box->name.entry,
+                      o->read_only ? RBX_FD_READ : RBX_FD_WRITE);
+    if (err == 0)
+        err = rbx_file_look(box->fd.fd, facts);
+    if (err < 0)
+        return rbx_fail(err, "cannot open box '%s': %m", called);
+    err = check_type(facts, called);
+    if (err == 0)
+        err = check_user(facts, o, called);
+    box->id = facts->id;
+    return err;
+}
+
+/* Attaches to the open file if it still has the name: 0, -EAGAIN when it lost it, or -errno. */
+static int attach(struct rbx_box *box)
+{
+    const char *called = box->name.text;
+    int fd = box->fd.fd;
+    int err = rbx_lock_wait(fd, RBX_LOCK_GATE, RBX_LOCK_SHARED, RBX_PATIENCE_NS);
+    if (err == -EAGAIN)
+        return rbx_fail(-EBUSY,
+                        "another process is making or removing box '%s' and does not come to an "
+                        "end",
+                        called);
+    if (err == 0) {
+        int means = rbx_name_means(&box->name, &box->id);
+        err = means < 0 ? means : means == 0 ? -EAGAIN : rbx_handle_attach(box);
+        rbx_lock_drop(fd, RBX_LOCK_GATE);
+    }
+    if (err < 0 && err != -EAGAIN)
+        return rbx_fail(err == -EINVAL ? -ENOLCK : err, "cannot lock box '%s': %m", called);
+    return err;
+}
+
+static int join_segment(struct rbx_box *box, const rbx_box_options *o)
+{
+    const char *called = box->name.text;
+    struct rbx_box_header header;
+    struct rbx_sysv_facts facts;
+    int err = rbx_header_read(&header, box->fd.fd, RBX_HEADER_SIZE, called);
+    if (err < 0)
+        return err;
+    /* Relaxed: a copy, made after GATE was passed. */
+    if (atomic_load_explicit(&header.state, memory_order_relaxed) != RBX_BOX_READY ||
+        rbx_life_lost_segment(&header))
+        return rbx_fail(-ESTALE, "box '%s' has no System V segment any more", called);
+    int32_t id = atomic_load_explicit(&header.sysv_id, memory_order_relaxed); /* a copy */
+    err = rbx_sysv_look(id, &facts);
+    if (err == 0 && facts.size < header.size)
+        return rbx_fail(-EPROTO, "the System V segment of box '%s' is too short", called);
+    if (err == 0)
+        err = rbx_sysv_map(&box->data, id, !o->read_only);
+    if (err < 0)
+        return rbx_fail(err == -EIDRM ? -ESTALE : err,
+                        "cannot map the System V segment of box '%s': %m", called);
+    rbx_handle_tune(box, o);
+    return 0;
+}
+
+/* What a crash left behind is made anew, not joined: -EAGAIN when it was removed. */
+static int clear_orphan(const struct rbx_box *box, const struct rbx_box_header *header)
+{
+    int others = rbx_handle_count(box->fd.fd, 1);
+    if (others < 0)
+        return rbx_fail(others == -EINVAL ? -ENOLCK : others, "cannot see who has box '%s': %m",
+                        box->name.text);
+    if (!rbx_life_is_orphan(header, others))
+        return 0;
+    int err = rbx_life_reclaim(&box->name, &box->id);
+    if (err == -EBUSY)
+        return 0; /* somebody came to use it */
+    if (err == 0 || err == -ENOENT)
+        return -EAGAIN;
+    return rbx_fail(err, "cannot remove box '%s', which nobody uses any more: %m", box->name.text);
+}
+
+static int join_open(struct rbx_box *box, const rbx_box_options *o,
+                     const struct rbx_file_facts *facts)
+{
+    struct rbx_box_header header;
+    int err = rbx_header_read(&header, box->fd.fd, facts->size, box->name.text);
+    if (err < 0)
+        return err;
+    if (o->how == RBX_OPEN_OR_CREATE && !o->read_only)
+        err = clear_orphan(box, &header);
+    if (err == 0)
+        err = check_wanted(&header, o, box->name.text);
+    if (err == 0)
+        err = attach(box);
+    if (err < 0)
+        return err;
+    box->size = (size_t)header.size;
+    uint64_t payload_here = o->backing == RBX_SYSV ? 0 : header.size;
+    err = rbx_handle_map(box, rbx_header_file_size(payload_here, header.page_size), o);
+    return err < 0 || o->backing != RBX_SYSV ? err : join_segment(box, o);
+}
+
+/* 0, -ENOENT when there is none, -EAGAIN when it changed under our hands, or another -errno. */
+static int join(struct rbx_box *box, const rbx_box_options *o)
+{
+    struct rbx_file_facts facts;
+    int err = open_file(box, o, &facts);
+    return err < 0 ? err : join_open(box, o, &facts);
+}
+
+static int join_raw(struct rbx_box *box, const rbx_box_options *o)
+{
+    const char *called = box->name.text;
+    uint64_t size;
+    int err;
+    if (o->backing == RBX_SYSV) {
+        struct rbx_sysv_facts facts;
+        int32_t id;
+        err = rbx_sysv_find(box->name.key, &id);
+        if (err == 0)
+            err = rbx_sysv_look(id, &facts);
+        if (err == 0)
+            err = rbx_sysv_map(&box->data, id, !o->read_only);
+        if (err < 0)
+            return rbx_fail(err, "cannot open the System V segment with key %s: %m", called);
+        size = facts.size;
+    } else {
+        struct rbx_file_facts facts;
+        err = open_file(box, o, &facts);
+        if (err < 0)
+            return err;
+        size = facts.size;
+    }
+    if (size == 0 || o->size > size)
+        return rbx_fail(-EPROTO, "'%s' has %llu bytes; this program asked for %zu", called,
+                        (unsigned long long)size, o->size);
+    box->size = o->size ? o->size : (size_t)size;
+    if (o->backing != RBX_SYSV)
+        return rbx_handle_map(box, box->size, o);
+    rbx_handle_tune(box, o);
+    return 0;
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static struct rbx_box *handle_for(const char *name, const rbx_box_options *o, int *err)
+{
+    struct rbx_box *box = rbx_handle_new();
+    if (!box) {
+        *err = -ENOMEM;
+        return NULL;
+    }
+    box->read_only = o->read_only;
+    box->raw = o->raw;
+    *err = rbx_name_parse(&box->name, name, o->backing, o->raw);
+    if (*err < 0) {
+        rbx_handle_free(box);
+        return NULL;
+    }
+    return box;
+}
+
+typedef int opener(struct rbx_box *box, const rbx_box_options *o);
+
+/* A handle of its own for one try of `open`, freed when that fails. */
+static int try_open(rbx_box **out, const char *name, const rbx_box_options *o, opener *open)
+{
+    int err;
+    struct rbx_box *box = handle_for(name, o, &err);
+    if (!box)
+        return err;
+    err = open(box, o);
+    if (err < 0)
+        rbx_handle_free(box);
+    else
+        *out = box;
+    return err;
+}
+
+/* A new box under the name: -EAGAIN when another got it first. */
+static int create(struct rbx_box *box, const rbx_box_options *o)
+{
+    struct rbx_draft draft = {""};
+    int err = o->backing == RBX_SYSV ? check_key(&box->name) : 0;
+    if (err == 0)
+        err = make(box, o, &draft);
+    if (err == 0 && o->backing == RBX_MEMFD) {
+        err = rbx_file_seal(box->fd.fd);
+        if (err < 0)
+            rbx_fail(err, "cannot seal box '%s': %m", box->name.text);
+    } else if (err == 0) {
+        err = rbx_draft_publish(&draft, &box->fd, &box->name);
+        if (err == -EEXIST)
+            err = -EAGAIN;
+        else if (err < 0)
+            rbx_fail(err, "cannot name box '%s': %m", box->name.text);
+    }
+    rbx_draft_discard(&draft, &box->name);
+    return err == 0 && o->backing == RBX_SYSV ? make_segment(box, o) : err;
+}
+
+/* For create only: out of the way what a crash left behind, -EEXIST for anything else. */
+static int make_way(const struct rbx_box *box)
+{
+    int err = rbx_life_reclaim(&box->name, NULL);
+    if (err == 0 || err == -ENOENT)
+        return 0;
+    return rbx_fail(-EEXIST, "'%s' exists already; RBX_OPEN_OR_CREATE would join it",
+                    box->name.text);
+}
+
+/* Huge pages are a wish: none may be left when it comes to reserving them. */
+static int create_memfd(rbx_box **out, const char *name, const rbx_box_options *o)
+{
+    int err = try_open(out, name, o, create);
+    if (err != -ENOSPC || !o->huge_pages)
+        return err;
+    rbx_box_options plain = *o;
+    plain.huge_pages = false;
+    return try_open(out, name, &plain, create);
+}
+
+static int create_only(struct rbx_box *box, const rbx_box_options *o)
+{
+    int err = make_way(box);
+    return err < 0 ? err : create(box, o);
+}
+
+static int open_once(rbx_box **out, const char *name, const rbx_box_options *o)
+{
+    if (o->raw)
+        return try_open(out, name, o, join_raw);
+    if (o->backing == RBX_MEMFD)
+        return create_memfd(out, name, o);
+    if (o->how == RBX_CREATE_ONLY)
+        return try_open(out, name, o, create_only);
+    int err = try_open(out, name, o, join);
+    if (err == -ENOENT && o->how == RBX_OPEN_OR_CREATE && !o->read_only)
+        err = try_open(out, name, o, create);
+    return err;
+}
+
+int rbx_box_open(rbx_box **out, const char *name, const rbx_box_options *options)
+{
+    static const rbx_box_options join_anything = {.how = RBX_OPEN_ONLY};
+    const rbx_box_options *o = options ? options : &join_anything;
+    *out = NULL;
+    int err = check_options(o, name);
+    if (err < 0)
+        return err;
+    /* Each further round is owed to another process that came or went in the meantime. */
+    uint64_t begun = rbx_clock_monotonic();
+    do
+        err = open_once(out, name, o);
+    while (err == -EAGAIN && rbx_clock_monotonic() - begun < RBX_PATIENCE_NS);
+    if (err == -EAGAIN)
+        return rbx_fail(-EBUSY, "box '%s' comes and goes too fast to be opened", name);
+    return err;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+/* Held whenever a descriptor of ours may exist that is not on the list, and across fork(). */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rbx_fd list = {.fd = -1, .prev = &list, .next = &list};
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&list_lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&list_lock);
+}
+
+static void fork_child(void)
+{
+    for (struct rbx_fd *f = list.next, *next; f != &list; f = next) {
+        next = f->next;
+        close(f->fd);
+        *f = RBX_FD_CLOSED;
+    }
+    list.prev = list.next = &list;
+    pthread_mutex_unlock(&list_lock);
+}
+
+static int fork_handlers;
+
+static void install_fork_handlers(void)
+{
+    fork_handlers = -pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* Locks the list; what the caller opens before end_open() is safe from a fork in another thread. */
+static int begin_open(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install_fork_handlers);
+    if (fork_handlers < 0)
+        return fork_handlers;
+    pthread_mutex_lock(&list_lock);
+    return 0;
+}
+
+/* Unlocks the list, with `f` on it when `fd` is a descriptor; else the errno of the failed call. */
+static int end_open(struct rbx_fd *f, int fd)
+{
+    int err = fd < 0 ? -errno : 0;
+    *f = RBX_FD_CLOSED;
+    if (fd >= 0) {
+        *f = (struct rbx_fd){.fd = fd, .prev = list.prev, .next = &list};
+        f->prev->next = f;
+        list.prev = f;
+    }
+    pthread_mutex_unlock(&list_lock);
+    return err;
+}
+
+static int open_listed(struct rbx_fd *f, int dir, const char *path, int flags, mode_t mode)
+{
+    int err = begin_open();
+    if (err < 0)
+        return err;
+    int fd;
+    do
+        fd = openat(dir, path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return end_open(f, fd);
+}
+
+static int access_flags(enum rbx_fd_access access)
+{
+    return access == RBX_FD_WRITE ? O_RDWR : O_RDONLY;
+}
+
+int rbx_fd_open(struct rbx_fd *f, int dir, const char *path, enum rbx_fd_access access)
+{
+    return open_listed(f, dir, path, access_flags(access) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+int rbx_fd_create(struct rbx_fd *f, int dir, const char *path)
+{
+    return open_listed(f, dir, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
+int rbx_fd_create_unnamed(struct rbx_fd *f, int dir, const char *directory)
+{
+    int err = open_listed(f, dir, directory, O_RDWR | O_TMPFILE, 0600);
+    /* A kernel or a file system that does not know O_TMPFILE sees an open for writing of a
+       directory (-EISDIR), or refuses. */
+    return err == -EISDIR || err == -EINVAL ? -EOPNOTSUPP : err;
+}
+
+int rbx_fd_create_memfd(struct rbx_fd *f, const char *label, bool huge_pages)
+{
+    int err = begin_open();
+    if (err < 0)
+        return err;
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge_pages ? MFD_HUGETLB : 0U);
+    int fd = memfd_create(label, flags | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(label, flags);
+    return end_open(f, fd);
+}
+
+int rbx_fd_open_directory(struct rbx_fd *f, const char *path)
+{
+    return open_listed(f, AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+}
+
+int rbx_fd_reopen(struct rbx_fd *f, int fd, enum rbx_fd_access access)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open_listed(f, AT_FDCWD, path, access_flags(access), 0);
+}
+
+/* Waits for a message as a blocking recv would, so that the list is not locked meanwhile. */
+static int await_readable(int sock)
+{
+    int flags = fcntl(sock, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    if (flags & O_NONBLOCK)
+        return 0;
+    struct timeval limit = {0};
+    socklen_t size = sizeof limit;
+    if (getsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) < 0)
+        return -errno;
+    struct timespec timeout = {.tv_sec = limit.tv_sec, .tv_nsec = limit.tv_usec * 1000L};
+    bool bounded = timeout.tv_sec || timeout.tv_nsec;
+    struct pollfd ready = {.fd = sock, .events = POLLIN};
+    int n = ppoll(&ready, 1, bounded ? &timeout : NULL, NULL);
+    if (n < 0)
+        return -errno;
+    return n == 0 ? -EAGAIN : 0;
+}
+
+enum { FDS_EXPECTED = 1, FDS_ACCEPTED = 8 }; /* room to see, and close, what a wrong sender adds */
+
+/* The only descriptor of a message, or -1; any others are closed. */
+static int take_one_fd(struct msghdr *header)
+{
+    int fds[FDS_ACCEPTED];
+    size_t count = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < here && count < FDS_ACCEPTED; i++)
+            memcpy(&fds[count++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+    }
+    if (count == FDS_EXPECTED)
+        return fds[0];
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
+    return -1;
+}
+
+static int receive_now(int sock, void *message, size_t size, int *fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(FDS_ACCEPTED * sizeof(int))];
+    } control;
+    struct iovec part = {.iov_base = message, .iov_len = size};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof control};
+    *fd = -1;
+    ssize_t got = recvmsg(sock, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (got < 0)
+        return -errno;
+    *fd = take_one_fd(&header);
+    if (*fd < 0)
+        return got == 0 ? -EPIPE : header.msg_flags & MSG_CTRUNC ? -EMFILE : -EPROTO;
+    if ((size_t)got != size || (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+        close(*fd);
+        *fd = -1;
+        return -EPROTO;
+    }
+    return 0;
+}
+
+int rbx_fd_receive(struct rbx_fd *f, int sock, void *message, size_t size)
+{
+    for (;;) {
+        int err = await_readable(sock);
+        if (err < 0)
+            return err;
+        err = begin_open();
+        if (err < 0)
+            return err;
+        int fd;
+        err = receive_now(sock, message, size, &fd);
+        end_open(f, fd);
+        if (err != -EAGAIN || (fcntl(sock, F_GETFL) & O_NONBLOCK))
+            return err;
+        /* Another reader of this blocking socket was faster: wait again. */
+    }
+}
+
+int rbx_fd_send(int sock, const struct rbx_fd *f, const void *message, size_t size)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec part = {.iov_base = (void *)message, .iov_len = size};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof control};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &f->fd, sizeof(int));
+    ssize_t sent = sendmsg(sock, &header, MSG_NOSIGNAL);
+    if (sent < 0)
+        return -errno;
+    return (size_t)sent == size ? 0 : -EMSGSIZE;
+}
+
+bool rbx_fd_is_writable(const struct rbx_fd *f)
+{
+    int flags = fcntl(f->fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == O_RDWR;
+}
+
+void rbx_fd_close(struct rbx_fd *f)
+{
+    if (!rbx_fd_is_open(f))
+        return;
+    pthread_mutex_lock(&list_lock); /* unlisted and closed in one step, as a fork sees it */
+    f->prev->next = f->next;
+    f->next->prev = f->prev;
+    close(f->fd);
+    pthread_mutex_unlock(&list_lock);
+    *f = RBX_FD_CLOSED;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The state letter and the start time (field 22) of /proc/PID/stat; false when unreadable. */
+static bool read_stat(int32_t pid, char *state, uint64_t *start)
+{
+    char path[32], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    char *field = strrchr(text, ')'); /* the name before it may hold spaces and parentheses */
+    if (!field || field[1] != ' ' || !field[2])
+        return false;
+    *state = field[2];
+    field += 2;
+    for (int number = 3; number < 22; number++) {
+        field = strchr(field, ' ');
+        if (!field)
+            return false;
+        field++;
+    }
+    *start = strtoull(field, NULL, 10);
+    return true;
+}
+
+static uint64_t own_pid_namespace(void)
+{
+    struct stat namespace;
+    return stat("/proc/self/ns/pid", &namespace) == 0 ? (uint64_t)namespace.st_ino : 0;
+}
+
+struct rbx_process rbx_process_self(void)
+{
+    char state;
+    struct rbx_process self = {.pid = (int32_t)getpid(), .pid_namespace = own_pid_namespace()};
+    if (!read_stat(self.pid, &state, &self.start))
+        self.start = 0;
+    return self;
+}
+
+bool rbx_process_is_gone(const struct rbx_process *process)
+{
+    if (process->pid <= 0 || process->start == 0 || process->pid_namespace == 0 ||
+        process->pid_namespace != own_pid_namespace())
+        return false;
+    if (kill(process->pid, 0) < 0 && errno == ESRCH)
+        return true;
+    char state;
+    uint64_t start;
+    if (!read_stat(process->pid, &state, &start))
+        return false;
+    return start != process->start || state == 'Z' || state == 'X';
+}
+
+unsigned rbx_process_user(void)
+{
+    return (unsigned)geteuid();
+}
+
+int rbx_random(void *bytes, size_t size)
+{
+    unsigned char *at = bytes;
+    while (size > 0) {
+        ssize_t got = getrandom(at, size, 0);
+        if (got < 0 && errno != EINTR)
+            return -errno;
+        if (got > 0) {
+            at += got;
+            size -= (size_t)got;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *next_buffer(void)
+{
+    static char buffers[8][4096];
+    static unsigned next;
+    return buffers[next++ % 8];
+}
+
+const char *own_name(const char *label)
+{
+    char *name = next_buffer();
+    snprintf(name, 4096, "t.%d.%s", (int)getpid(), label);
+    return name;
+}
+
+const char *shm_path(const char *name)
+{
+    char *path = next_buffer();
+    snprintf(path, 4096, "/dev/shm/ringbox.%s", name);
+    return path;
+}
+
+bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+const char *own_directory(const char *parent)
+{
+    char *path = next_buffer();
+    snprintf(path, 4096, "%s/t.%d.XXXXXX", parent ? parent : "/dev/shm", (int)getpid());
+    cr_assert_not_null(mkdtemp(path), "%s: %s", path, strerror(errno));
+    return path;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+    (void)status, (void)type, (void)where;
+    return remove(path);
+}
+
+void remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *in_directory(const char *directory, const char *leaf)
+{
+    char *path = next_buffer();
+    snprintf(path, 4096, "%s/%s", directory, leaf);
+    return path;
+}
+
+int entries(const char *path)
+{
+    int count = 0;
+    DIR *directory = opendir(path);
+    cr_assert_not_null(directory, "%s: %s", path, strerror(errno));
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count - 2;
+}
+
+int open_descriptors(void)
+{
+    return entries("/proc/self/fd");
+}
+
+int box_mappings(void)
+{
+    int count = 0;
+    char line[8192];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    cr_assert_not_null(maps);
+    while (fgets(line, sizeof line, maps))
+        count += (strstr(line, " /dev/shm/") || strstr(line, "/memfd:t.") ||
+                  strstr(line, "/SYSV") || strstr(line, "/t.")) &&
+                 !strstr(line, "r-xp");
+    fclose(maps);
+    return count;
+}
+
+rbx_box *opened(const char *name, const rbx_box_options *options)
+{
+    rbx_box *box;
+    succeeds(rbx_box_open(&box, name, options));
+    return box;
+}
+
+rbx_box *made(const char *name, size_t size)
+{
+    const rbx_box_options options = {.size = size, .how = RBX_CREATE_ONLY};
+    return opened(name, &options);
+}
+
+struct child start_running(int (*body)(void *arg), void *arg)
+{
+    int down[2], up[2];
+    cr_assert_eq(pipe2(down, O_CLOEXEC), 0);
+    cr_assert_eq(pipe2(up, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        close(down[1]);
+        close(up[0]);
+        int result = body(arg);
+        if (write(up[1], &result, sizeof result) != sizeof result)
+            _exit(126);
+        char word;
+        ssize_t told = read(down[0], &word, 1);
+        _exit(told == 0 ? 125 : 0); /* 125: the parent went away without a word */
+    }
+    close(down[0]);
+    close(up[1]);
+    return (struct child){.pid = pid, .to_child = down[1], .from_child = up[0]};
+}
+
+int said(struct child *child)
+{
+    int result = -1;
+    cr_assert_eq(read(child->from_child, &result, sizeof result), sizeof result,
+                 "the child died before it had an answer");
+    return result;
+}
+
+struct child start(int (*body)(void *arg), void *arg)
+{
+    struct child child = start_running(body, arg);
+    int result = said(&child);
+    cr_assert_geq(result, 0, "the child failed: %s", strerror(-result));
+    return child;
+}
+
+static int reap(struct child *child)
+{
+    int status;
+    close(child->to_child);
+    close(child->from_child);
+    cr_assert_eq(waitpid(child->pid, &status, 0), child->pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int finish(struct child *child)
+{
+    cr_assert_eq(write(child->to_child, "x", 1), 1);
+    return reap(child);
+}
+
+void murder(struct child *child)
+{
+    kill(child->pid, SIGKILL);
+    reap(child);
+}
+
+int in_child(int (*body)(void *arg), void *arg)
+{
+    struct child child = start_running(body, arg);
+    int result = said(&child);
+    cr_assert_eq(finish(&child), 0);
+    return result;
+}
+
+bool refuse_syscall(int number, int error, int arg, unsigned mask)
+{
+    const unsigned at =
+        (unsigned)offsetof(struct seccomp_data, args) + 8U * (unsigned)(arg < 0 ? 0 : arg);
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 4),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mask, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ((unsigned)error & SECCOMP_RET_DATA)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}

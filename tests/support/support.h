@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* support.h: what the tests share. */
+#ifndef RBX_TESTS_SUPPORT_H
+#define RBX_TESTS_SUPPORT_H
+
+#include <criterion/criterion.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <ringbox/ringbox.h>
+
+/* A box name that no other test process uses: "t.PID.label". The last four stay valid. */
+const char *own_name(const char *label);
+/* The file behind such a name. */
+const char *shm_path(const char *name);
+bool exists(const char *path);
+/* A new directory of this test's own under `parent` (a tmpfs when NULL); remove_tree ends it. */
+const char *own_directory(const char *parent);
+void remove_tree(const char *path);
+int entries(const char *directory); /* how many, but for . and .. */
+const char *in_directory(const char *directory, const char *leaf);
+
+/* How many descriptors this process has, and how many mappings of files named *ringbox* or SYSV. */
+int open_descriptors(void);
+int box_mappings(void);
+
+/*
+ * A call that must fail: with this code, with a sentence that holds `part`, with no box, and
+ * without a descriptor or mapping left over.
+ */
+#define refuses(code, part, call)                                                                  \
+    do {                                                                                           \
+        int fds_before = open_descriptors(), maps_before = box_mappings();                         \
+        int refused = (call);                                                                      \
+        cr_assert_eq(refused, (code), "%s: got %d (%s), wanted %d", #call, refused,                \
+                     rbx_last_error(), (code));                                                    \
+        cr_assert_not_null(strstr(rbx_last_error(), (part)), "the sentence is \"%s\"",             \
+                           rbx_last_error());                                                      \
+        cr_assert_eq(open_descriptors(), fds_before, "a descriptor was leaked");                   \
+        cr_assert_eq(box_mappings(), maps_before, "a mapping was leaked");                         \
+    } while (0)
+
+#define succeeds(call)                                                                             \
+    do {                                                                                           \
+        int worked = (call);                                                                       \
+        cr_assert_geq(worked, 0, "%s: %d: %s", #call, worked, rbx_last_error());                   \
+    } while (0)
+
+/* Opens, and asserts that it worked. */
+rbx_box *opened(const char *name, const rbx_box_options *options);
+/* Makes a box of `size` bytes under the default options. */
+rbx_box *made(const char *name, size_t size);
+
+/* A child process that runs `body` and then lives until it is told; _exit code in finish(). */
+struct child {
+    pid_t pid;
+    int to_child;
+    int from_child;
+};
+struct child start(int (*body)(void *arg), void *arg);  /* returns when body has returned */
+struct child start_running(int (*body)(void *arg), void *arg); /* returns at once */
+int said(struct child *child);   /* what body returned */
+int finish(struct child *child); /* lets it _exit cleanly; its exit code */
+void murder(struct child *child); /* kill -9 */
+/* Runs body in a child that then exits; what body returned (0..127). */
+int in_child(int (*body)(void *arg), void *arg);
+
+/* Ends the test as skipped, saying why, unless it runs as root. */
+#define needs_root()                                                                               \
+    do {                                                                                           \
+        if (geteuid() != 0)                                                                        \
+            cr_skip_test("SKIP: needs root");                                                      \
+    } while (0)
+
+/* Makes every later system call `number` of this process fail with `error`; optionally only when
+   argument `arg` has all bits of `mask` set. False where seccomp is not allowed. */
+bool refuse_syscall(int number, int error, int arg, unsigned mask);
+
+#endif
