@@ -34,7 +34,7 @@ static bool might_be_last(const struct rbx_box *box)
 static int leave(struct rbx_box *box)
 {
     bool is_duty = policy_of(box) == RBX_LAST_ONE_OUT;
-    rbx_fd_close(&box->fd);
+    rbx_handle_detach(box);
     int err = rbx_life_reclaim(&box->name, &box->id);
     if (err == -EBUSY || err == -ENOENT || !is_duty)
         return 0; /* used, gone, or a favour to an owner that died */

@@ -18,19 +18,42 @@ static int draw_entry(struct rbx_draft *draft, const struct rbx_name *name)
     return err;
 }
 
-int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, const struct rbx_name *name)
+static int create_unnamed(struct rbx_fd *fd, struct rbx_fd *second, const struct rbx_name *name)
 {
-    draft->entry[0] = '\0';
     int err = rbx_fd_create_unnamed(fd, rbx_name_dir(name),
                                     name->backing == RBX_FILE ? "." : RBX_SHM_DIRECTORY);
-    if (err != -EOPNOTSUPP)
+    if (err < 0)
         return err;
-    err = draw_entry(draft, name);
+    err = rbx_fd_reopen(second, fd->fd, RBX_FD_WRITE);
+    if (err < 0)
+        rbx_fd_close(fd);
+    return err == -ENOENT ? -EOPNOTSUPP : err; /* no /proc here */
+}
+
+static int create_named(struct rbx_draft *draft, struct rbx_fd *fd, struct rbx_fd *second,
+                        const struct rbx_name *name)
+{
+    int err = draw_entry(draft, name);
     if (err == 0)
         err = rbx_fd_create(fd, rbx_name_dir(name), draft->entry);
-    if (err < 0)
+    if (err < 0) {
         draft->entry[0] = '\0';
+        return err;
+    }
+    err = rbx_fd_open(second, rbx_name_dir(name), draft->entry, RBX_FD_WRITE);
+    if (err < 0) {
+        rbx_draft_discard(draft, name);
+        rbx_fd_close(fd);
+    }
     return err;
+}
+
+int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, struct rbx_fd *second,
+                     const struct rbx_name *name)
+{
+    draft->entry[0] = '\0';
+    int err = create_unnamed(fd, second, name);
+    return err == -EOPNOTSUPP ? create_named(draft, fd, second, name) : err;
 }
 
 int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd,

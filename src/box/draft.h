@@ -2,8 +2,8 @@
 /*
  * draft.h: a file in the making, that gets its name in one step when it is whole.
  *
- * It has no name at all where the file system can do that, so that a crash leaves nothing. Where it
- * cannot, it has a unique one, and a crash leaves that for rbx_box_reclaim_unused.
+ * It has no name at all where the file system and /proc allow it, so that a crash leaves nothing.
+ * Where they do not, it has a unique one, and a crash leaves that for rbx_box_reclaim_unused.
  */
 #ifndef RBX_BOX_DRAFT_H
 #define RBX_BOX_DRAFT_H
@@ -14,8 +14,9 @@ struct rbx_draft {
     char entry[64]; /* "" when it has no name */
 };
 
-/* Creates it where `name` will be. */
-int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, const struct rbx_name *name);
+/* Creates it where `name` will be, and opens it twice: once to lock, once to map or write. */
+int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, struct rbx_fd *second,
+                     const struct rbx_name *name);
 /* -EEXIST: the name is taken; -EAGAIN: a reclaimer took the draft in the moment before its maker
    locked it. */
 int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd,

@@ -22,13 +22,20 @@ struct rbx_box *rbx_handle_new(void)
     return box;
 }
 
-void rbx_handle_free(struct rbx_box *box)
+void rbx_handle_detach(struct rbx_box *box)
 {
     if (box->name.backing == RBX_SYSV && box->data)
         rbx_sysv_unmap(box->data);
     if (box->map)
         rbx_unmap(box->map, box->map_size);
+    box->data = box->map = NULL;
+    box->header = NULL;
     rbx_fd_close(&box->fd);
+}
+
+void rbx_handle_free(struct rbx_box *box)
+{
+    rbx_handle_detach(box);
     rbx_name_free(&box->name);
     free(box);
 }
@@ -91,9 +98,10 @@ int rbx_handle_take_ownership(struct rbx_box *box)
     return 0;
 }
 
-int rbx_handle_map(struct rbx_box *box, uint64_t file_size, const rbx_box_options *options)
+int rbx_handle_map(struct rbx_box *box, const struct rbx_fd *fd, uint64_t file_size,
+                   const rbx_box_options *options)
 {
-    int err = rbx_map(&box->map, box->fd.fd, file_size, !box->read_only);
+    int err = rbx_map(&box->map, fd->fd, file_size, !box->read_only);
     if (err < 0)
         return rbx_fail(err, "cannot map the %llu bytes of box '%s': %m",
                         (unsigned long long)file_size, box->name.text);

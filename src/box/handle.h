@@ -15,7 +15,8 @@
 struct rbx_box {
     struct rbx_name name;
     /* An open file description of this handle's own: it holds ATTACH and, in the owner, OWNER.
-       Closed in a child after fork. A raw System V box has none. */
+       Never mapped, since a mapping would keep the locks in a child after fork; there it is closed.
+       A raw System V box has none. */
     struct rbx_fd fd;
     struct rbx_file_id id;
     struct rbx_box_header *header; /* NULL when raw */
@@ -40,7 +41,7 @@ static inline bool rbx_handle_is_ours(const struct rbx_box *box)
 int rbx_handle_check(const struct rbx_box *box);
 
 struct rbx_box *rbx_handle_new(void);
-/* Unmaps, detaches and frees; the name is left as it is. */
+/* Detaches and frees; the name is left as it is. */
 void rbx_handle_free(struct rbx_box *box);
 
 /* How many other handles the box behind `fd` has, as far as `limit`. */
@@ -50,8 +51,12 @@ int rbx_handle_attach(struct rbx_box *box);
 /* Locks OWNER (-EAGAIN: another has it) and writes who we are. */
 int rbx_handle_take_ownership(struct rbx_box *box);
 
-/* Maps `fd`'s first `file_size` bytes as `box`'s header and payload, as the options want it. */
-int rbx_handle_map(struct rbx_box *box, uint64_t file_size, const rbx_box_options *options);
+/* Maps the first `file_size` bytes of `fd`, another description of the box's file, as its header
+   and payload. */
+int rbx_handle_map(struct rbx_box *box, const struct rbx_fd *fd, uint64_t file_size,
+                   const rbx_box_options *options);
+/* Unmaps and detaches; the handle keeps its name. */
+void rbx_handle_detach(struct rbx_box *box);
 /* Applies huge_pages, lock_memory and prefault to the mapped payload. */
 void rbx_handle_tune(struct rbx_box *box, const rbx_box_options *options);
 

@@ -154,12 +154,12 @@ static int write_link(const struct rbx_box *box, const struct rbx_name *at, cons
                           backing_words[box->name.backing], target, id);
     if (length < 0 || (size_t)length >= sizeof text)
         return -ENAMETOOLONG;
-    struct rbx_fd fd = RBX_FD_CLOSED;
+    struct rbx_fd fd = RBX_FD_CLOSED, second = RBX_FD_CLOSED;
     struct rbx_draft draft = {""};
     struct rbx_file_facts facts;
     int err = rbx_file_look(box->fd.fd, &facts);
     if (err == 0)
-        err = rbx_draft_create(&draft, &fd, at);
+        err = rbx_draft_create(&draft, &fd, &second, at);
     if (err == 0)
         err = rbx_file_chmod(fd.fd, facts.mode & 0666U);
     if (err == 0)
@@ -167,6 +167,7 @@ static int write_link(const struct rbx_box *box, const struct rbx_name *at, cons
     if (err == 0)
         err = rbx_draft_publish(&draft, &fd, at);
     rbx_draft_discard(&draft, at);
+    rbx_fd_close(&second);
     rbx_fd_close(&fd);
     return err;
 }

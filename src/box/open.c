@@ -3,7 +3,8 @@
  * open.c: making a box and joining one.
  *
  * A box is made in a file without a name, so that death at any point leaves nothing, and gets its
- * name last. Joining is: open; GATE shared; does the name still mean this file?; ATTACH; GATE off.
+ * name last. Joining is: open; GATE shared; does the name still mean this file?; ATTACH; GATE off;
+ * open again to map, since a mapping would carry the locks of its description into a child.
  */
 #include <errno.h>
 #include <string.h>
@@ -47,13 +48,27 @@ static int check_options(const rbx_box_options *o, const char *name)
 
 /* ---- making ------------------------------------------------------------------------------- */
 
-static int create_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft)
+static int create_memfd_twice(struct rbx_fd *fd, struct rbx_fd *second, const char *label,
+                              bool huge_pages)
+{
+    int err = rbx_fd_create_memfd(fd, label, huge_pages);
+    if (err < 0)
+        return err;
+    err = rbx_fd_reopen(second, fd->fd, RBX_FD_WRITE);
+    if (err < 0)
+        rbx_fd_close(fd);
+    return err;
+}
+
+/* The file of a new box, opened to lock and again to map. */
+static int create_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft,
+                       struct rbx_fd *to_map)
 {
     if (o->backing != RBX_MEMFD)
-        return rbx_draft_create(draft, &box->fd, &box->name);
-    if (o->huge_pages && rbx_fd_create_memfd(&box->fd, box->name.text, true) == 0)
+        return rbx_draft_create(draft, &box->fd, to_map, &box->name);
+    if (o->huge_pages && create_memfd_twice(&box->fd, to_map, box->name.text, true) == 0)
         return 0;
-    return rbx_fd_create_memfd(&box->fd, box->name.text, false);
+    return create_memfd_twice(&box->fd, to_map, box->name.text, false);
 }
 
 static int fill_header(struct rbx_box *box, const rbx_box_options *o, uint32_t page_size)
@@ -111,15 +126,15 @@ static int run_init(struct rbx_box *box, const rbx_box_options *o)
     return rbx_fail(err, "the init callback of box '%s' gave up: %m", box->name.text);
 }
 
-/* Everything but the name. On failure the caller frees the handle and discards the draft. */
-static int make(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft)
+/* Its bytes and their first contents. */
+static int lay_out(struct rbx_box *box, const rbx_box_options *o, const struct rbx_fd *to_map)
 {
     const char *called = box->name.text;
-    int err = create_file(box, o, draft);
-    if (err < 0)
-        return rbx_fail(err, "cannot create box '%s': %m", called);
     struct rbx_file_facts facts;
-    err = rbx_file_chmod(box->fd.fd, o->mode ? o->mode : 0600);
+    int64_t page_size = rbx_file_page_size(box->fd.fd);
+    int err = page_size < 0 ? (int)page_size : 0;
+    if (err == 0)
+        err = rbx_file_chmod(box->fd.fd, o->mode ? o->mode : 0600);
     if (err == 0)
         err = rbx_file_look(box->fd.fd, &facts);
     if (err < 0)
@@ -127,24 +142,31 @@ static int make(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft 
     box->id = facts.id;
     box->created = true;
     box->size = o->size;
-    int64_t page_size = rbx_file_page_size(box->fd.fd);
-    if (page_size < 0)
-        return rbx_fail((int)page_size, "cannot set up box '%s': %m", called);
     uint64_t payload_here = o->backing == RBX_SYSV ? 0 : o->size;
     uint64_t file_size = rbx_header_file_size(payload_here, (uint64_t)page_size);
     err = rbx_file_reserve(box->fd.fd, file_size);
     if (err < 0)
         return rbx_fail(err, "no room for the %llu bytes of box '%s': %m",
                         (unsigned long long)file_size, called);
-    err = rbx_handle_map(box, file_size, o);
+    err = rbx_handle_map(box, to_map, file_size, o);
     if (err < 0)
         return err;
     err = fill_header(box, o, (uint32_t)page_size);
     if (err == 0)
         err = take_locks(box, o);
+    return err < 0 ? rbx_fail(err, "cannot lock box '%s': %m", called) : 0;
+}
+
+/* Everything but the name. On failure the caller frees the handle and discards the draft. */
+static int make(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft)
+{
+    struct rbx_fd to_map = RBX_FD_CLOSED;
+    int err = create_file(box, o, draft, &to_map);
     if (err < 0)
-        return rbx_fail(err, "cannot lock box '%s': %m", called);
-    return o->backing == RBX_SYSV ? 0 : run_init(box, o);
+        return rbx_fail(err, "cannot create box '%s': %m", box->name.text);
+    err = lay_out(box, o, &to_map);
+    rbx_fd_close(&to_map);
+    return err < 0 || o->backing == RBX_SYSV ? err : run_init(box, o);
 }
 
 static int foreign_segment(const struct rbx_name *name)
@@ -252,7 +274,9 @@ static int check_wanted(const struct rbx_box_header *header, const rbx_box_optio
     return 0;
 }
 
-static int open_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_file_facts *facts)
+/* Opens what has the name, if that can be a box of ours. */
+static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct rbx_fd *fd,
+                     struct rbx_file_facts *facts)
 {
     const char *called = box->name.text;
     int err = rbx_name_look(&box->name, facts);
@@ -261,16 +285,32 @@ static int open_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_f
     err = check_type(facts, called); /* opening a FIFO or a device would already touch it */
     if (err < 0)
         return err;
-    err = rbx_fd_open(&box->fd, rbx_name_dir(&box->name), box->name.entry,
+    err = rbx_fd_open(fd, rbx_name_dir(&box->name), box->name.entry,
                       o->read_only ? RBX_FD_READ : RBX_FD_WRITE);
     if (err == 0)
-        err = rbx_file_look(box->fd.fd, facts);
+        err = rbx_file_look(fd->fd, facts);
     if (err < 0)
         return rbx_fail(err, "cannot open box '%s': %m", called);
     err = check_type(facts, called);
+    return err < 0 ? err : check_user(facts, o, called);
+}
+
+/* A second description to map: -EAGAIN when the name has moved on meanwhile. */
+static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t file_size)
+{
+    struct rbx_fd to_map = RBX_FD_CLOSED;
+    struct rbx_file_facts facts;
+    int err = rbx_fd_open(&to_map, rbx_name_dir(&box->name), box->name.entry,
+                          o->read_only ? RBX_FD_READ : RBX_FD_WRITE);
     if (err == 0)
-        err = check_user(facts, o, called);
-    box->id = facts->id;
+        err = rbx_file_look(to_map.fd, &facts);
+    if (err == -ENOENT || (err == 0 && !rbx_file_same(&facts.id, &box->id)))
+        err = -EAGAIN;
+    else if (err < 0)
+        rbx_fail(err, "cannot open box '%s': %m", box->name.text);
+    else
+        err = rbx_handle_map(box, &to_map, file_size, o);
+    rbx_fd_close(&to_map);
     return err;
 }
 
@@ -354,7 +394,7 @@ static int join_open(struct rbx_box *box, const rbx_box_options *o,
         return err;
     box->size = (size_t)header.size;
     uint64_t payload_here = o->backing == RBX_SYSV ? 0 : header.size;
-    err = rbx_handle_map(box, rbx_header_file_size(payload_here, header.page_size), o);
+    err = map_again(box, o, rbx_header_file_size(payload_here, header.page_size));
     return err < 0 || o->backing != RBX_SYSV ? err : join_segment(box, o);
 }
 
@@ -362,8 +402,11 @@ static int join_open(struct rbx_box *box, const rbx_box_options *o,
 static int join(struct rbx_box *box, const rbx_box_options *o)
 {
     struct rbx_file_facts facts;
-    int err = open_file(box, o, &facts);
-    return err < 0 ? err : join_open(box, o, &facts);
+    int err = open_file(box, o, &box->fd, &facts);
+    if (err < 0)
+        return err;
+    box->id = facts.id;
+    return join_open(box, o, &facts);
 }
 
 static int join_raw(struct rbx_box *box, const rbx_box_options *o)
@@ -384,9 +427,10 @@ static int join_raw(struct rbx_box *box, const rbx_box_options *o)
         size = facts.size;
     } else {
         struct rbx_file_facts facts;
-        err = open_file(box, o, &facts);
+        err = open_file(box, o, &box->fd, &facts);
         if (err < 0)
             return err;
+        box->id = facts.id;
         size = facts.size;
     }
     if (size == 0 || o->size > size)
@@ -394,7 +438,7 @@ static int join_raw(struct rbx_box *box, const rbx_box_options *o)
                         (unsigned long long)size, o->size);
     box->size = o->size ? o->size : (size_t)size;
     if (o->backing != RBX_SYSV)
-        return rbx_handle_map(box, box->size, o);
+        return rbx_handle_map(box, &box->fd, box->size, o);
     rbx_handle_tune(box, o);
     return 0;
 }

@@ -59,16 +59,22 @@ static int begin_open(void)
     return 0;
 }
 
+/* Puts a descriptor on the locked list. */
+static void enlist(struct rbx_fd *f, int fd)
+{
+    *f = (struct rbx_fd){.fd = fd, .prev = list.prev, .next = &list};
+    f->prev->next = f;
+    list.prev = f;
+}
+
 /* Unlocks the list, with `f` on it when `fd` is a descriptor; else the errno of the failed call. */
 static int end_open(struct rbx_fd *f, int fd)
 {
     int err = fd < 0 ? -errno : 0;
-    *f = RBX_FD_CLOSED;
-    if (fd >= 0) {
-        *f = (struct rbx_fd){.fd = fd, .prev = list.prev, .next = &list};
-        f->prev->next = f;
-        list.prev = f;
-    }
+    if (fd >= 0)
+        enlist(f, fd);
+    else
+        *f = RBX_FD_CLOSED;
     pthread_mutex_unlock(&list_lock);
     return err;
 }
@@ -153,12 +159,18 @@ static int await_readable(int sock)
     return n == 0 ? -EAGAIN : 0;
 }
 
-enum { FDS_EXPECTED = 1, FDS_ACCEPTED = 8 }; /* room to see, and close, what a wrong sender adds */
-
-/* The only descriptor of a message, or -1; any others are closed. */
-static int take_one_fd(struct msghdr *header)
+static void close_all(const int *fds, size_t count)
 {
-    int fds[FDS_ACCEPTED];
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+/* Room for one more than may come, to see and close what a wrong sender adds. */
+enum { FDS_ACCEPTED = RBX_FD_SEND_MAX + 1 };
+
+/* The descriptors of a message. */
+static size_t collect(struct msghdr *header, int fds[FDS_ACCEPTED])
+{
     size_t count = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -167,14 +179,10 @@ static int take_one_fd(struct msghdr *header)
         for (size_t i = 0; i < here && count < FDS_ACCEPTED; i++)
             memcpy(&fds[count++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
     }
-    if (count == FDS_EXPECTED)
-        return fds[0];
-    for (size_t i = 0; i < count; i++)
-        close(fds[i]);
-    return -1;
+    return count;
 }
 
-static int receive_now(int sock, void *message, size_t size, int *fd)
+static int receive_now(int sock, void *message, size_t size, int *fds, size_t count)
 {
     union {
         struct cmsghdr align;
@@ -185,23 +193,24 @@ static int receive_now(int sock, void *message, size_t size, int *fd)
                             .msg_iovlen = 1,
                             .msg_control = &control,
                             .msg_controllen = sizeof control};
-    *fd = -1;
+    int came[FDS_ACCEPTED];
     ssize_t got = recvmsg(sock, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0)
         return -errno;
-    *fd = take_one_fd(&header);
-    if (*fd < 0)
-        return got == 0 ? -EPIPE : header.msg_flags & MSG_CTRUNC ? -EMFILE : -EPROTO;
-    if ((size_t)got != size || (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
-        close(*fd);
-        *fd = -1;
-        return -EPROTO;
+    size_t here = collect(&header, came);
+    if (here == count && (size_t)got == size && !(header.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+        memcpy(fds, came, count * sizeof *fds);
+        return 0;
     }
-    return 0;
+    close_all(came, here);
+    if (got == 0 && here == 0)
+        return -EPIPE;
+    return here < count && (header.msg_flags & MSG_CTRUNC) ? -EMFILE : -EPROTO;
 }
 
-int rbx_fd_receive(struct rbx_fd *f, int sock, void *message, size_t size)
+int rbx_fd_receive(struct rbx_fd *f, size_t count, int sock, void *message, size_t size)
 {
+    int fds[RBX_FD_SEND_MAX];
     for (;;) {
         int err = await_readable(sock);
         if (err < 0)
@@ -209,31 +218,33 @@ int rbx_fd_receive(struct rbx_fd *f, int sock, void *message, size_t size)
         err = begin_open();
         if (err < 0)
             return err;
-        int fd;
-        err = receive_now(sock, message, size, &fd);
-        end_open(f, fd);
+        err = receive_now(sock, message, size, fds, count);
+        for (size_t i = 0; err == 0 && i < count; i++)
+            enlist(&f[i], fds[i]);
+        pthread_mutex_unlock(&list_lock);
         if (err != -EAGAIN || (fcntl(sock, F_GETFL) & O_NONBLOCK))
             return err;
         /* Another reader of this blocking socket was faster: wait again. */
     }
 }
 
-int rbx_fd_send(int sock, const struct rbx_fd *f, const void *message, size_t size)
+int rbx_fd_send(const struct rbx_fd *f, size_t count, int sock, const void *message, size_t size)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(RBX_FD_SEND_MAX * sizeof(int))];
     } control = {0};
     struct iovec part = {.iov_base = (void *)message, .iov_len = size};
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,
                             .msg_control = &control,
-                            .msg_controllen = sizeof control};
+                            .msg_controllen = CMSG_SPACE(count * sizeof(int))};
     struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
     rights->cmsg_level = SOL_SOCKET;
     rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(rights), &f->fd, sizeof(int));
+    rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (size_t i = 0; i < count; i++)
+        memcpy(CMSG_DATA(rights) + i * sizeof(int), &f[i].fd, sizeof(int));
     ssize_t sent = sendmsg(sock, &header, MSG_NOSIGNAL);
     if (sent < 0)
         return -errno;
@@ -246,13 +257,29 @@ bool rbx_fd_is_writable(const struct rbx_fd *f)
     return flags >= 0 && (flags & O_ACCMODE) == O_RDWR;
 }
 
+static void unlist(struct rbx_fd *f)
+{
+    f->prev->next = f->next;
+    f->next->prev = f->prev;
+}
+
+void rbx_fd_move(struct rbx_fd *to, struct rbx_fd *from)
+{
+    pthread_mutex_lock(&list_lock);
+    if (rbx_fd_is_open(from)) {
+        unlist(from);
+        enlist(to, from->fd);
+        *from = RBX_FD_CLOSED;
+    }
+    pthread_mutex_unlock(&list_lock);
+}
+
 void rbx_fd_close(struct rbx_fd *f)
 {
     if (!rbx_fd_is_open(f))
         return;
     pthread_mutex_lock(&list_lock); /* unlisted and closed in one step, as a fork sees it */
-    f->prev->next = f->next;
-    f->next->prev = f->prev;
+    unlist(f);
     close(f->fd);
     pthread_mutex_unlock(&list_lock);
     *f = RBX_FD_CLOSED;

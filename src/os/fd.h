@@ -7,6 +7,9 @@
  * list from the moment it exists, and a pthread_atfork handler closes them all in the child, where
  * they read as closed (fd == -1) from then on. They are close-on-exec.
  *
+ * A mapping keeps the open file description that it was made through, and a child inherits it. So
+ * a description that is to lock must never be mapped: boxes open their file twice.
+ *
  * An rbx_fd lives at a fixed address while it is open.
  */
 #ifndef RBX_OS_FD_H
@@ -43,14 +46,18 @@ int rbx_fd_open_directory(struct rbx_fd *f, const char *path);
 /* A second, independent open file description of what `fd` refers to. Needs /proc. */
 int rbx_fd_reopen(struct rbx_fd *f, int fd, enum rbx_fd_access access);
 /*
- * Receives one message of exactly `size` bytes that carries exactly one descriptor. Blocks as the
- * socket does. -EPIPE: the peer closed; -EPROTO: another kind of message; -EMFILE: the descriptor
- * found no room here.
+ * Receives one message of exactly `size` bytes that carries exactly `count` descriptors. Blocks as
+ * the socket does. -EPIPE: the peer closed; -EPROTO: another kind of message; -EMFILE: the
+ * descriptors found no room here.
  */
-int rbx_fd_receive(struct rbx_fd *f, int sock, void *message, size_t size);
+int rbx_fd_receive(struct rbx_fd *fds, size_t count, int sock, void *message, size_t size);
 /* Sends one. -ENOTSOCK, -EAGAIN, -EPIPE, ... as sendmsg; never SIGPIPE. */
-int rbx_fd_send(int sock, const struct rbx_fd *f, const void *message, size_t size);
+int rbx_fd_send(const struct rbx_fd *fds, size_t count, int sock, const void *message,
+                size_t size);
+#define RBX_FD_SEND_MAX 8 /* the most that one message may carry */
 bool rbx_fd_is_writable(const struct rbx_fd *f);
+/* `to`, which is closed, takes over the descriptor. */
+void rbx_fd_move(struct rbx_fd *to, struct rbx_fd *from);
 void rbx_fd_close(struct rbx_fd *f);
 
 #endif

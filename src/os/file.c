@@ -52,12 +52,7 @@ int rbx_file_link(int fd, int dir, const char *path)
 {
     char self[32];
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, dir, path, AT_SYMLINK_FOLLOW) == 0)
-        return 0;
-    if (errno != ENOENT && errno != EACCES)
-        return -errno;
-    /* No /proc here: recent kernels, and CAP_DAC_READ_SEARCH on others, link by descriptor. */
-    return linkat(fd, "", dir, path, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+    return linkat(AT_FDCWD, self, dir, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
 }
 
 int rbx_file_link_from(int dir, const char *from, const char *path)

@@ -36,7 +36,7 @@ int rbx_file_look(int fd, struct rbx_file_facts *facts);
 /* Of what has the name itself: a symbolic link is not followed. */
 int rbx_file_look_at(int dir, const char *path, struct rbx_file_facts *facts);
 
-/* Gives an unnamed file its name in one step; -EEXIST when the name is taken. */
+/* Gives an unnamed file its name in one step; -EEXIST when the name is taken. Needs /proc. */
 int rbx_file_link(int fd, int dir, const char *path);
 /* A second name for a named file, in one step. */
 int rbx_file_link_from(int dir, const char *from, const char *path);
