@@ -83,7 +83,9 @@ static int read_link(struct rbx_fd *fd, int dir, const char *entry, enum rbx_fd_
     int err = rbx_file_look_at(dir, entry, facts);
     if (err == 0 && facts->type == RBX_FILE_LINK)
         err = -ELOOP;
-    if (err == 0 && facts->type != RBX_FILE_REGULAR)
+    if (err == 0 && facts->type == RBX_FILE_DIRECTORY)
+        err = -EISDIR;
+    if (err == 0 && facts->type == RBX_FILE_SPECIAL)
         err = -EPROTO;
     if (err == 0)
         err = rbx_fd_open(fd, dir, entry, access);

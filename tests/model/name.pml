@@ -108,12 +108,19 @@ inode box[INODES + 1];
 byte name;          /* the inode the name means, or NONE */
 byte fd[PROCESSES]; /* the inode each process has open, or NONE */
 byte stopped;       /* workers that are done */
+bool cleaned;       /* the cleaner has begun */
 
 /* What the users of the handles believe. */
 byte attached; /* processes with an open handle, not yet closing */
 byte owns[PROCESSES]; /* the policy of the box its handle owns, or NONE */
 
-bool p1_ready, p2_owned, p3_last, p4_keep, p5_exact, p7_clean, p8_last_close;
+bool p1_ready = true;
+bool p2_owned = true;
+bool p3_last = true;
+bool p4_keep = true;
+bool p5_exact = true;
+bool p7_clean = true;
+bool p8_last_close = true;
 
 chan kill = [0] of { byte };
 
@@ -254,9 +261,12 @@ inline reclaim(patient)
 #endif
 		unlink_name();
 		break
-	od;
+	od
+#ifndef COARSE
+	;
 	DROP(gate_alone);
 	DROP(remove)
+#endif
 }
 
 #ifdef CLOSE_WAITS
@@ -265,6 +275,12 @@ inline reclaim(patient)
 #define PATIENT false
 #endif
 
+/* The hint: exact for the cleaner, anything for the workers. */
+#define ORPHAN \
+	(box[name].attach == 0 && (box[name].policy == LAST || \
+	    box[name].policy == OWNER && box[name].owner == 0))
+#define SEEMS(what) (me < WORKERS || (what))
+
 proctype process(byte me)
 {
 	byte seen; /* the policy as reclaim or close read it */
@@ -272,29 +288,31 @@ proctype process(byte me)
 start:
 	{
 		if
-		:: me < WORKERS
 		:: me < WORKERS -> goto stop
-		:: me == CLEANER && stopped == WORKERS ->
+		:: me == CLEANER && cleaned ->
+			p7_clean = (name == NONE || box[name].kept);
+			assert(p7_clean);
+			goto end
+		:: me == CLEANER && !cleaned && stopped == WORKERS ->
+			cleaned = true;
 #ifdef PROMPT
-			p8_last_close = (name == NONE ||
-			    box[name].kept);
-			assert(p8_last_close)
+			p8_last_close = (name == NONE || box[name].kept);
+			assert(p8_last_close);
 #endif
-		fi;
-
-lookup:		if
-		:: atomic { name != NONE -> open_file(name) }
-		:: name == NONE -> goto create
-		fi;
-
-hint:		if
-		:: me < WORKERS
-		:: me < WORKERS -> goto attach
-		:: me == CLEANER && FREE(attach) &&
-		    (MINE.policy == LAST || MINE.policy == OWNER && FREE(owner))
-		:: me == CLEANER && !(FREE(attach) &&
-		    (MINE.policy == LAST || MINE.policy == OWNER && FREE(owner)))
-			-> goto attach
+			goto lookup
+		:: me < WORKERS ->
+lookup:			if
+			:: atomic {
+				name != NONE && SEEMS(ORPHAN) ->
+				open_file(name)
+			}
+			:: atomic {
+				name != NONE && SEEMS(!ORPHAN) ->
+				open_file(name);
+				goto attach
+			}
+			:: name == NONE -> goto create
+			fi
 		fi;
 		reclaim(false);
 		close_file();
@@ -329,12 +347,16 @@ create:		atomic {
 			:: else -> seen++
 			od;
 			open_file(seen);
+#ifdef COARSE
+			TAKE(attach);
+			TAKE(owner);
+#endif
 			seen = NONE
 		};
 #ifndef MUTANT_7
 		initialise_any();
 #endif
-#ifndef MUTANT_6
+#if !defined(MUTANT_6) && !defined(COARSE)
 		TAKE(attach);
 		TAKE(owner);
 #endif
@@ -440,14 +462,7 @@ close:		atomic {
 			reclaim(PATIENT)
 		fi;
 closed:		close_file();
-
-		if
-		:: me < WORKERS -> goto start
-		:: me == CLEANER
-		fi;
-		p7_clean = (name == NONE || box[name].kept);
-		assert(p7_clean);
-		goto end
+		goto start
 	} unless {
 		atomic {
 			kill?eval(me);
@@ -462,7 +477,7 @@ end:	skip
 /* May retire at any moment, lest it hide a deadlock. */
 proctype killer()
 {
-	do
+end:	do
 	:: atomic { kill!0 }
 #if MORTALS > 1
 	:: atomic { kill!1 }
@@ -470,7 +485,9 @@ proctype killer()
 #if MORTALS > 2
 	:: atomic { kill!2 }
 #endif
+#ifndef RELENTLESS
 	:: break
+#endif
 	od
 }
 

@@ -151,7 +151,7 @@ struct child start(int (*body)(void *arg), void *arg)
     return child;
 }
 
-static int reap(struct child *child)
+int reap(struct child *child)
 {
     int status;
     close(child->to_child);

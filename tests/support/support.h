@@ -63,6 +63,7 @@ struct child start_running(int (*body)(void *arg), void *arg); /* returns at onc
 int said(struct child *child);   /* what body returned */
 int finish(struct child *child); /* lets it _exit cleanly; its exit code */
 void murder(struct child *child); /* kill -9 */
+int reap(struct child *child);    /* once it ended by itself: exit code, or 128 + signal */
 /* Runs body in a child that then exits; what body returned (0..127). */
 int in_child(int (*body)(void *arg), void *arg);
 
