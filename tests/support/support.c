@@ -8,11 +8,13 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,6 +180,12 @@ int in_child(int (*body)(void *arg), void *arg)
     int result = said(&child);
     cr_assert_eq(finish(&child), 0);
     return result;
+}
+
+bool mount_own_shm(const char *options)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", "/dev/shm", "tmpfs", 0, options) == 0;
 }
 
 bool refuse_syscall(int number, int error, int arg, unsigned mask)

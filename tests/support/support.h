@@ -74,6 +74,15 @@ int in_child(int (*body)(void *arg), void *arg);
             cr_skip_test("SKIP: needs root");                                                      \
     } while (0)
 
+/* A /dev/shm of this process's own, with these mount options; ends the test as skipped where that
+   is not allowed. */
+#define needs_own_shm(options)                                                                     \
+    do {                                                                                           \
+        if (!mount_own_shm(options))                                                               \
+            cr_skip_test("SKIP: may not mount a tmpfs of its own");                                \
+    } while (0)
+bool mount_own_shm(const char *options);
+
 /* Makes every later system call `number` of this process fail with `error`; optionally only when
    argument `arg` has all bits of `mask` set. False where seccomp is not allowed. */
 bool refuse_syscall(int number, int error, int arg, unsigned mask);
