@@ -11,7 +11,7 @@
 
 static rbx_box_policy policy_of(const struct rbx_box *box)
 {
-    /* Relaxed: a hint; who removes the name decides under REMOVE. */
+    /* Relaxed: a hint; who removes the name decides under GATE. */
     return (rbx_box_policy)atomic_load_explicit(&box->header->policy, memory_order_relaxed);
 }
 
@@ -36,8 +36,8 @@ static int leave(struct rbx_box *box)
     bool is_duty = policy_of(box) == RBX_LAST_ONE_OUT;
     rbx_handle_detach(box);
     int err = rbx_life_reclaim(&box->name, &box->id);
-    if (err == -EBUSY || err == -ENOENT || !is_duty)
-        return 0; /* used, gone, or a favour to an owner that died */
+    if (err == -EBUSY || err == -EAGAIN || err == -ENOENT || !is_duty)
+        return 0; /* used, about to be, gone, or a favour to an owner that died */
     return err < 0 ? rbx_fail(err, "cannot remove box '%s' as its last user: %m", box->name.text)
                    : 0;
 }

@@ -52,7 +52,7 @@ struct rbx_box_header {
     _Atomic int32_t sysv_id;
     uint8_t reserved_sysv[56];
 
-    /* Written once, under REMOVE; the first byte last. "" for none. */
+    /* Written once, under NAME; the first byte last. "" for none. */
     char link[RBX_LINK_PATH_MAX];
 
     uint8_t reserved[RBX_HEADER_SIZE - 256 - RBX_LINK_PATH_MAX];
@@ -71,8 +71,8 @@ _Static_assert(sizeof(struct rbx_box_header) == RBX_HEADER_SIZE, "layout");
  * the kernel would merge them into one lock.
  */
 #define RBX_LOCK_BASE ((uint64_t)1 << 62)
-/* Exclusive: by whoever unlinks the name, or writes header.link. */
-#define RBX_LOCK_REMOVE (RBX_LOCK_BASE + 0)
+/* Exclusive: by the owner while it removes the name, and by whoever writes the link file. */
+#define RBX_LOCK_NAME (RBX_LOCK_BASE + 0)
 /* Shared: while attaching. Exclusive: by a reclaimer, and by the maker of a System V box. */
 #define RBX_LOCK_GATE (RBX_LOCK_BASE + 2)
 /* Exclusive: by the owning handle, for its whole life. */

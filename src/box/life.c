@@ -57,7 +57,7 @@ static int remove_segment(const struct rbx_box_header *header)
     return err == -EIDRM ? 0 : err;
 }
 
-/* The caller holds REMOVE and has seen that the name means this box. */
+/* The caller is the one who may, and has seen that the name means this box. */
 static int remove_all(const struct rbx_name *name, const struct rbx_box_header *header)
 {
     int err = remove_segment(header);
@@ -69,23 +69,14 @@ static int remove_all(const struct rbx_name *name, const struct rbx_box_header *
 
 int rbx_life_remove(struct rbx_box *box)
 {
-    int err = rbx_lock_wait(box->fd.fd, RBX_LOCK_REMOVE, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
+    int err = rbx_lock_wait(box->fd.fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
     if (err < 0)
         return rbx_fail(err == -EAGAIN ? -EBUSY : err, "cannot lock the name of box '%s': %m",
                         box->name.text);
     int means = rbx_name_means(&box->name, &box->id);
     err = means <= 0 ? means : remove_all(&box->name, box->header);
-    rbx_lock_drop(box->fd.fd, RBX_LOCK_REMOVE);
+    rbx_lock_drop(box->fd.fd, RBX_LOCK_NAME);
     return err < 0 ? rbx_fail(err, "cannot remove box '%s': %m", box->name.text) : 0;
-}
-
-/* Nobody attached, nobody attaching, nobody removing; and nobody can begin to. */
-static int lock_out_everyone(int fd)
-{
-    int err = rbx_lock_try(fd, RBX_LOCK_REMOVE, RBX_LOCK_EXCLUSIVE);
-    if (err == 0)
-        err = rbx_lock_try(fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
-    return err == -EAGAIN ? -EBUSY : err;
 }
 
 static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts *facts, int fd)
@@ -100,7 +91,7 @@ static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts
         return attached;
     if (!rbx_life_is_orphan(&header, attached))
         return -EBUSY;
-    err = lock_out_everyone(fd);
+    err = rbx_lock_try(fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
     if (err < 0)
         return err;
     int means = rbx_name_means(name, &facts->id);
@@ -155,7 +146,7 @@ int rbx_life_reclaim_draft(const char *path)
     int err = open_regular(&fd, RBX_AT_CWD, path, &facts);
     if (err < 0)
         return err;
-    err = lock_out_everyone(fd.fd);
+    err = rbx_lock_try(fd.fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
     if (err == 0)
         err = rbx_file_look_at(RBX_AT_CWD, path, &now);
     if (err == 0 && !rbx_file_same(&now.id, &facts.id))

@@ -7,7 +7,7 @@
  *     ID                    of the box that it was made for, 32 hexadecimal digits
  *
  * A link stands for the name, as a symbolic link would; the id only tells whose it is to remove.
- * Link files come and go as boxes do: linked whole, unlinked under REMOVE on their own inode.
+ * Link files come and go as boxes do: linked whole, unlinked under NAME on their own inode.
  */
 #include "link.h"
 
@@ -110,7 +110,7 @@ static int remove_read(struct rbx_fd *fd, int dir, const char *entry,
                        const struct rbx_file_id *id)
 {
     struct rbx_file_facts now;
-    int err = rbx_lock_wait(fd->fd, RBX_LOCK_REMOVE, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
+    int err = rbx_lock_wait(fd->fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
     if (err == 0)
         err = rbx_file_look_at(dir, entry, &now);
     if (err == 0 && rbx_file_same(&now.id, id))
@@ -191,7 +191,7 @@ static int make_way(const struct rbx_box *box, const struct rbx_name *at, const 
     return -EEXIST;
 }
 
-/* The caller holds REMOVE on the box. */
+/* The caller holds NAME on the box. */
 static int link_locked(struct rbx_box *box, const struct rbx_name *at, const char *path)
 {
     char target[TEXT_MAX];
@@ -233,10 +233,10 @@ int rbx_box_link(rbx_box *box, const char *link_path)
     char path[RBX_LINK_PATH_MAX];
     err = rbx_directory_absolute(at.dir.fd, at.entry, path, sizeof path);
     if (err == 0)
-        err = rbx_lock_wait(box->fd.fd, RBX_LOCK_REMOVE, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
+        err = rbx_lock_wait(box->fd.fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
     if (err == 0) {
         err = link_locked(box, &at, path);
-        rbx_lock_drop(box->fd.fd, RBX_LOCK_REMOVE);
+        rbx_lock_drop(box->fd.fd, RBX_LOCK_NAME);
     }
     rbx_name_free(&at);
     if (err == -EBUSY)

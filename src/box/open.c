@@ -3,8 +3,8 @@
  * open.c: making a box and joining one.
  *
  * A box is made in a file without a name, so that death at any point leaves nothing, and gets its
- * name last. Joining is: open; GATE shared; does the name still mean this file?; ATTACH; GATE off;
- * open again to map, since a mapping would carry the locks of its description into a child.
+ * name last. Joining is: open; GATE shared; ATTACH; GATE off; open again, to map, since a mapping
+ * would carry the locks of its description into a child; does the name still mean the same file?
  */
 #include <errno.h>
 #include <string.h>
@@ -19,6 +19,15 @@
 #include "draft.h"
 #include "handle.h"
 #include "life.h"
+
+enum { RETRY_PAUSE_NS = 20000 };
+
+static int being_changed(const char *called)
+{
+    return rbx_fail(-EBUSY,
+                    "another process is making or removing box '%s' and does not come to an end",
+                    called);
+}
 
 static int check_options(const rbx_box_options *o, const char *name)
 {
@@ -295,7 +304,7 @@ static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct
     return err < 0 ? err : check_user(facts, o, called);
 }
 
-/* A second description to map: -EAGAIN when the name has moved on meanwhile. */
+/* A second description, to map, through the name: -EAGAIN when that is gone or means another box. */
 static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t file_size)
 {
     struct rbx_fd to_map = RBX_FD_CLOSED;
@@ -314,23 +323,19 @@ static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t fil
     return err;
 }
 
-/* Attaches to the open file if it still has the name: 0, -EAGAIN when it lost it, or -errno. */
+/* Attached, a box cannot be reclaimed any more; whether it still has its name is seen next. */
 static int attach(struct rbx_box *box)
 {
     const char *called = box->name.text;
     int fd = box->fd.fd;
     int err = rbx_lock_wait(fd, RBX_LOCK_GATE, RBX_LOCK_SHARED, RBX_PATIENCE_NS);
     if (err == -EAGAIN)
-        return rbx_fail(-EBUSY,
-                        "another process is making or removing box '%s' and does not come to an "
-                        "end",
-                        called);
+        return being_changed(called);
     if (err == 0) {
-        int means = rbx_name_means(&box->name, &box->id);
-        err = means < 0 ? means : means == 0 ? -EAGAIN : rbx_handle_attach(box);
+        err = rbx_handle_attach(box);
         rbx_lock_drop(fd, RBX_LOCK_GATE);
     }
-    if (err < 0 && err != -EAGAIN)
+    if (err < 0)
         return rbx_fail(err == -EINVAL ? -ENOLCK : err, "cannot lock box '%s': %m", called);
     return err;
 }
@@ -360,7 +365,8 @@ static int join_segment(struct rbx_box *box, const rbx_box_options *o)
     return 0;
 }
 
-/* What a crash left behind is made anew, not joined: -EAGAIN when it was removed. */
+/* What a crash left behind is made anew, not joined: -EAGAIN when it was removed, or is being
+   removed, or rescued by one who opens only. */
 static int clear_orphan(const struct rbx_box *box, const struct rbx_box_header *header)
 {
     int others = rbx_handle_count(box->fd.fd, 1);
@@ -372,7 +378,7 @@ static int clear_orphan(const struct rbx_box *box, const struct rbx_box_header *
     int err = rbx_life_reclaim(&box->name, &box->id);
     if (err == -EBUSY)
         return 0; /* somebody came to use it */
-    if (err == 0 || err == -ENOENT)
+    if (err == 0 || err == -ENOENT || err == -EAGAIN)
         return -EAGAIN;
     return rbx_fail(err, "cannot remove box '%s', which nobody uses any more: %m", box->name.text);
 }
@@ -507,6 +513,8 @@ static int make_way(const struct rbx_box *box)
     int err = rbx_life_reclaim(&box->name, NULL);
     if (err == 0 || err == -ENOENT)
         return 0;
+    if (err == -EAGAIN)
+        return err;
     return rbx_fail(-EEXIST, "'%s' exists already; RBX_OPEN_OR_CREATE would join it",
                     box->name.text);
 }
@@ -552,10 +560,12 @@ int rbx_box_open(rbx_box **out, const char *name, const rbx_box_options *options
         return err;
     /* Each further round is owed to another process that came or went in the meantime. */
     uint64_t begun = rbx_clock_monotonic();
-    do
+    for (;;) {
         err = open_once(out, name, o);
-    while (err == -EAGAIN && rbx_clock_monotonic() - begun < RBX_PATIENCE_NS);
-    if (err == -EAGAIN)
-        return rbx_fail(-EBUSY, "box '%s' comes and goes too fast to be opened", name);
-    return err;
+        if (err != -EAGAIN)
+            return err;
+        if (rbx_clock_monotonic() - begun >= RBX_PATIENCE_NS)
+            return being_changed(name);
+        rbx_clock_pause(RETRY_PAUSE_NS);
+    }
 }

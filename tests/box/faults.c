@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -224,14 +225,21 @@ Test(faults, a_fork_at_any_moment_of_an_open_takes_no_lock_along)
     rbx_box *box = made(name, 64);
     pid_t children[FORKS];
     pthread_t thread;
+    int past_fork[2];
+    char word = 0;
+    cr_assert_eq(pipe(past_fork), 0);
     cr_assert_eq(pthread_create(&thread, NULL, open_and_close, name), 0);
     for (int i = 0; i < FORKS; i++) {
         children[i] = fork();
         if (children[i] == 0) {
-            pause();
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (write(past_fork[1], &word, 1) == 1)
+                pause();
             _exit(0);
         }
     }
+    for (int i = 0; i < FORKS; i++)
+        cr_assert_eq(read(past_fork[0], &word, 1), 1);
     stop = 1;
     pthread_join(thread, NULL);
     cr_assert_eq(rbx_box_attached(box), 1, "a child holds a lock that was never its own");

@@ -123,6 +123,7 @@ struct child start_running(int (*body)(void *arg), void *arg)
     pid_t pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails takes its children along */
         close(down[1]);
         close(up[0]);
         int result = body(arg);
