@@ -199,6 +199,13 @@ static void b_closes(void)
 {
     close_box(B);
 }
+static void b_makes_it_anew(void)
+{
+    close_box(B);
+    open_box(B, RBX_CREATE_ONLY, RBX_OWNER_UNLINKS);
+    if (box[B])
+        strcpy(rbx_box_data(box[B]), "anew");
+}
 static void a_reclaims(void)
 {
     result[A] = rbx_box_reclaim(name, RBX_SHM);
@@ -296,6 +303,16 @@ static void created_is_named(void)
         if (box[who] && rbx_box_was_created(box[who]))
             expect_named(who, "a new box lost its name");
 }
+/* A has the old box or the new one, but never half of each. */
+static void one_or_the_other(void)
+{
+    expect(box[B], "B could not make the box anew");
+    if (!box[A])
+        return expect(result[A] == -ENOENT, "A could not join, and not since it was gone");
+    bool stale = rbx_box_stale(box[A]), sees = strcmp(rbx_box_data(box[A]), "anew") == 0;
+    expect(sees == !stale, "A sees one box and stands in another");
+    expect(rbx_box_attached(box[A]) == (stale ? 1 : 2), "A is attached to another box");
+}
 static void one_created(void)
 {
     expect((result[A] == 0) + (result[B] == 0) == 1, "not exactly one created");
@@ -364,6 +381,8 @@ static const struct {
     {"one opens or creates while the owner leaves", b_owns_box, a_opens, b_closes,
      created_is_named},
     {"one joins while the owner leaves", b_owns_box, a_joins, b_closes, created_is_named},
+    {"one joins while the owner makes it anew", b_owns_box, a_joins, b_makes_it_anew,
+     one_or_the_other},
     {"one leaves while the owner leaves", a_uses_bs_box, a_closes, b_closes, name_is_gone},
     {"the owner leaves while another does", b_uses_as_box, a_closes, b_closes, name_is_gone},
     {"two own a kept box", both_use_kept_box, a_owns, b_owns, one_owns},

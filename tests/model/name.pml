@@ -11,67 +11,99 @@
  *   ATTACH  one byte per handle, held for the handle's whole life
  *
  * Claim: a name is created only by link(), which fails if it exists, and is
- * removed only under locks on the inode it means, after checking under them
- * that it still means it.  So an unlink by name removes that inode and no
- * other, although there is no compare-and-unlink.
+ * removed only by a process that holds REMOVE on the inode it means and has
+ * checked under that lock that it still means it.  So an unlink by name
+ * removes that inode and no other, although there is no compare-and-unlink.
  *
- * Each step below, one statement or one d_step, is one system call, or one
- * access to the policy stored in the box.  Steps and the functions they
- * stand for:
+ * Each step, one statement or one atomic or d_step block, is one system call
+ * or one access to the policy stored in the box.  Steps and the functions
+ * they stand for:
  *
- *   lookup, hint, attach   rbx_box_open   box/open.c
- *   create                 publish        src/box/life.c
- *   reclaim                reclaim        src/box/life.c
- *   unlink_name            remove_name    src/box/life.c
- *   leak                   rbx_box_leak   src/box.c
- *   own                    rbx_box_own    src/box.c
- *   close                  rbx_box_close  src/box.c
+ *   lookup, attach  rbx_box_open                src/box/open.c
+ *   create          rbx_draft_publish           src/box/draft.c
+ *   reclaim         rbx_life_reclaim            src/box/life.c
+ *   unlink_name     rbx_life_remove, remove_all src/box/life.c
+ *   leak            rbx_box_leak                src/box.c
+ *   own             rbx_box_own                 src/box.c
+ *   close           rbx_box_close               src/box.c
  *
  * WORKERS processes do any number of rounds of open-or-create, then any
  * number of leak and own, then close.  The first MORTALS of them may be
  * killed at any step, any number of times; a killed one starts afresh.  When
  * all have stopped, a cleaner makes one last open-or-create and close.
  *
- * The test whether a box looks orphaned, made without locks before attaching,
- * is only a hint: for the workers it answers anything.  That also covers an
- * open that does not make the test.
+ * A process stands for one handle, with one open file at a time that carries
+ * all its locks.  Nothing but these functions links, unlinks or renames the
+ * name, and no open file is shared by fork().
+ *
+ * The test whether a box seems orphaned, made without locks before attaching,
+ * is only a hint, so for the workers it answers anything.  That also covers
+ * an open that does not make the test.
  *
  * Properties:
  *
  *   p1_ready       no handle is attached to a half-initialised box
- *   p2_owned       the name of a box with policy "owner" means that box as
- *                  long as the owning handle is open, and nobody else changes
- *                  the policy under an owner
- *   p3_last        the name of a box with policy "last" means that box as
- *                  long as any handle is open
- *   p4_keep        the name of a box with policy "keep" is never removed
- *   p5_exact       unlink removes the inode its caller meant
- *   p6             no deadlock (spin: no invalid end state)
- *   p7_clean       after the cleaner the name is gone, or the box is "keep"
- *   p8_last_close  (with -DPROMPT, for MORTALS=0) already before the cleaner
+ *   p2_owned       as long as an owning handle is open, the name means its
+ *                  box, and nobody else changes the box's policy
+ *   p3_last        as long as a handle to a box with policy "last" is open,
+ *                  the name means that box
+ *   p4_keep        the name of a leaked box is not removed
+ *   p5_exact       an unlink removes the inode its caller meant
+ *   p6             no deadlock (an invalid end state, to spin)
+ *   p7_clean       after the cleaner, the name is gone or the box is leaked
+ *   p8_last_close  so it is before the cleaner (-DPROMPT, where nobody dies)
+ *   p9             no livelock under weak fairness (-DLIVE, with pan -l -f)
  *
- * Options: -DWORKERS=n, -DMORTALS=n, -DONLY_OWNER or -DONLY_LAST (the policy
- * given at creation; both without), -DPROMPT (check p8_last_close),
- * -DCLOSE_WAITS (a closing reclaimer waits for REMOVE instead of giving up).
+ * Options:
  *
- * Mutants, each a protocol with one step left out or out of order:
+ *   WORKERS=n     2 or 3
+ *   MORTALS=n     0 to WORKERS
+ *   ONLY_OWNER    every box is created with policy "owner"
+ *   ONLY_LAST     every box is created with policy "last"
+ *   COARSE        fewer steps: create takes ATTACH as it makes the inode,
+ *                 which nobody else can see yet; reclaim leaves its unlocking
+ *                 to the close that follows
+ *   RELENTLESS    the killer never retires: fewer states, but a deadlock that
+ *                 a kill would resolve goes unseen
+ *   PROMPT, LIVE  check p8_last_close, p9
+ *
+ * Variants of the protocol:
+ *
+ *   CLOSE_WAITS   a close that reclaims waits for REMOVE rather than give up;
+ *                 without it p8_last_close fails
+ *   GATE_ONLY     there is no REMOVE.  An owner is attached; a reclaimer has
+ *                 GATE alone and then sees that nobody is attached; so no two
+ *                 may remove the name at once, provided that the reclaimer
+ *                 checks the name after that.  Attach takes ATTACH first and
+ *                 checks the name then.  Only a box with policy "owner" is
+ *                 created owned.  CLOSE_WAITS is to wait for GATE.
+ *
+ * Mutants, each of which breaks a property:
  *
  *   MUTANT_1   unlink without checking what the name means
  *   MUTANT_2   unlink without REMOVE
  *   MUTANT_3   reclaim without GATE
  *   MUTANT_4   reclaim reads the policy before it looks for attachments
  *   MUTANT_5   attach without checking the name again under GATE
- *   MUTANT_6   link before taking ATTACH and OWNER
- *   MUTANT_7   link before initialising
+ *   MUTANT_6   create links before it takes ATTACH and OWNER
+ *   MUTANT_7   create links before it initialises
  *   MUTANT_8   leak drops OWNER before it changes the policy
  *   MUTANT_9   reclaim does not look for attachments
  *   MUTANT_10  own does not check what the name means
  *   MUTANT_11  attach without GATE
  *   MUTANT_12  own changes the policy before it takes OWNER
- *   SPARE_1  reclaim does not look at OWNER
- *   MUTANT_14  owner's close drops OWNER and ATTACH before it unlinks
- *   MUTANT_15  attach drops GATE before it takes ATTACH
- *   SPARE_2  owner's close alone unlinks without checking the name
+ *   MUTANT_13  an owner's close drops OWNER and ATTACH before it unlinks
+ *   MUTANT_14  attach drops GATE before it takes ATTACH
+ *   MUTANT_15  close does not reclaim
+ *   MUTANT_16  reclaim waits for attachments to end
+ *   MUTANT_17  the hint does not look at the policy (with LIVE)
+ *   MUTANT_18  reclaim checks the name before it looks for attachments (with
+ *              GATE_ONLY)
+ *
+ * Steps that can be left out, for they repeat what others ensure:
+ *
+ *   SPARE_1  reclaim does not look at OWNER: an owner also holds ATTACH
+ *   SPARE_2  an owner's close does not check the name: p2_owned
  */
 
 #ifndef WORKERS
@@ -81,17 +113,25 @@
 #define MORTALS 1
 #endif
 
+#if defined(MUTANT_2) || defined(GATE_ONLY)
+#define WITHOUT_REMOVE
+#endif
+#if defined(GATE_ONLY) && !defined(MUTANT_18)
+#define CHECK_LAST
+#endif
+
 #define CLEANER WORKERS
 #define PROCESSES (WORKERS + 1)
-#define INODES (WORKERS + 1) /* one per open file, and the named one */
+#define INODES (WORKERS + 1) /* one for each worker, and the named one */
 
 #define NONE 0
 
+/* Policies. */
 #define OWNER 1
 #define LAST 2
 #define KEEP 3
 
-/* Every lock is the set of the processes that hold it. */
+/* A lock is the set of the processes that hold it. */
 typedef inode {
 	bool ready;
 	byte policy;
@@ -110,9 +150,9 @@ byte fd[PROCESSES]; /* the inode each process has open, or NONE */
 byte stopped;       /* workers that are done */
 bool cleaned;       /* the cleaner has begun */
 
-/* What the users of the handles believe. */
-byte attached; /* processes with an open handle, not yet closing */
-byte owns[PROCESSES]; /* the policy of the box its handle owns, or NONE */
+/* What users of handles count on: from the end of open or own to close. */
+byte attached;        /* processes with an open handle */
+byte owns[PROCESSES]; /* the policy under which the handle owns, or NONE */
 
 bool p1_ready = true;
 bool p2_owned = true;
@@ -126,16 +166,45 @@ chan kill = [0] of { byte };
 
 #define SELF (1 << me)
 #define MINE box[fd[me]]
+#define SAME (name == fd[me]) /* stat() the name, compare with fstat() */
 #define HOLD(lock) (MINE.lock & SELF)
-#define FREE(lock) ((MINE.lock & ~SELF) == 0) /* F_OFD_GETLK ignores our own */
+#define FREE(lock) ((MINE.lock & ~SELF) == 0) /* nobody else holds it */
 #define TAKE(lock) MINE.lock = MINE.lock | SELF
 #define DROP(lock) MINE.lock = MINE.lock & ~SELF
-#define TRY(lock) atomic { FREE(lock) -> TAKE(lock) }
-#define WAIT(lock) TRY(lock)
-#define SAME (name == fd[me]) /* stat the name, compare with the open file */
+#define WAIT(lock) atomic { FREE(lock) -> TAKE(lock) }
+#define GATE_FREE (FREE(gate_shared) && FREE(gate_alone))
 
-/* An inode that is neither named nor open is free for reuse. */
-#define UNUSED(i) (name != i && box[i].users == 0)
+/* An inode without name and users is gone, its number free for reuse. */
+#define GONE(i) (name != i && box[i].users == 0)
+
+#ifdef CLOSE_WAITS
+#define PATIENT true
+#else
+#define PATIENT false
+#endif
+
+#ifdef GATE_ONLY
+#define WAIT_FOR_GATE(patient) patient
+#define CREATED_OWNED (MINE.policy == OWNER)
+#else
+#define WAIT_FOR_GATE(patient) false
+#define CREATED_OWNED true
+#endif
+
+/* The hint: anything for the workers, exact for the cleaner. */
+#ifdef LIVE
+#define SEEMS(what) (what)
+#else
+#define SEEMS(what) (me < WORKERS || (what))
+#endif
+#ifdef MUTANT_17
+#define ORPHAN (box[name].attach == 0)
+#else
+#define ORPHAN \
+	(box[name].attach == 0 && \
+	    (box[name].policy == LAST || \
+	    box[name].policy == OWNER && box[name].owner == 0))
+#endif
 
 inline open_file(i)
 {
@@ -159,7 +228,7 @@ inline close_file()
 			DROP(owner);
 			DROP(attach);
 			if
-			:: UNUSED(fd[me]) ->
+			:: GONE(fd[me]) ->
 				MINE.ready = false;
 				MINE.policy = NONE;
 				MINE.kept = false
@@ -204,29 +273,26 @@ inline initialise_any()
 }
 
 /*
- * Remove the name if nobody needs the box.  Gives up (break) rather than
- * wait, except for REMOVE if 'patient'.
+ * Remove the name if nobody needs the box.  Gives up (break) where a lock is
+ * taken, unless 'patient'.
  */
 inline reclaim(patient)
 {
 	do
 	::
-#if !defined(MUTANT_2) && !defined(SPARE_3)
+#ifndef WITHOUT_REMOVE
 		if
-		:: TRY(remove)
+		:: WAIT(remove)
 		:: !patient && !FREE(remove) -> break
 		fi;
 #endif
 #ifndef MUTANT_3
 		if
-		:: d_step {
-			FREE(gate_shared) && FREE(gate_alone) ->
-			TAKE(gate_alone)
-		}
-		:: else -> break
+		:: d_step { GATE_FREE -> TAKE(gate_alone) }
+		:: !WAIT_FOR_GATE(patient) && !GATE_FREE -> break
 		fi;
 #endif
-#if !defined(MUTANT_1) && !defined(SPARE_3)
+#if !defined(MUTANT_1) && !defined(CHECK_LAST)
 		if
 		:: SAME
 		:: else -> break
@@ -238,7 +304,9 @@ inline reclaim(patient)
 #ifndef MUTANT_9
 		if
 		:: FREE(attach)
+#ifndef MUTANT_16
 		:: else -> break
+#endif
 		fi;
 #endif
 #ifndef MUTANT_4
@@ -253,7 +321,7 @@ inline reclaim(patient)
 #endif
 		:: else -> break
 		fi;
-#ifdef SPARE_3
+#if !defined(MUTANT_1) && defined(CHECK_LAST)
 		if
 		:: SAME
 		:: else -> break
@@ -268,18 +336,6 @@ inline reclaim(patient)
 	DROP(remove)
 #endif
 }
-
-#ifdef CLOSE_WAITS
-#define PATIENT true
-#else
-#define PATIENT false
-#endif
-
-/* The hint: exact for the cleaner, anything for the workers. */
-#define ORPHAN \
-	(box[name].attach == 0 && (box[name].policy == LAST || \
-	    box[name].policy == OWNER && box[name].owner == 0))
-#define SEEMS(what) (me < WORKERS || (what))
 
 proctype process(byte me)
 {
@@ -322,7 +378,7 @@ attach:
 #ifndef MUTANT_11
 		atomic { FREE(gate_alone) -> TAKE(gate_shared) };
 #endif
-#ifndef MUTANT_5
+#if !defined(MUTANT_5) && !defined(GATE_ONLY)
 		if
 		:: SAME
 		:: else ->
@@ -330,26 +386,40 @@ attach:
 			goto lookup
 		fi;
 #endif
-#ifdef MUTANT_15
+#ifdef MUTANT_14
 		DROP(gate_shared);
 #endif
+#ifdef GATE_ONLY
+		TAKE(attach);
+		DROP(gate_shared);
+		if
+#ifdef MUTANT_5
+		:: attached = attached | SELF
+#else
+		:: atomic { SAME -> attached = attached | SELF }
+		:: else ->
+			close_file();
+			goto lookup
+#endif
+		fi;
+#else
 		d_step {
 			TAKE(attach);
 			attached = attached | SELF
 		};
 		DROP(gate_shared);
+#endif
 		goto use;
 
 create:		atomic {
 			seen = 1;
 			do
-			:: UNUSED(seen) -> break
+			:: GONE(seen) -> break
 			:: else -> seen++
 			od;
 			open_file(seen);
 #ifdef COARSE
 			TAKE(attach);
-			TAKE(owner);
 #endif
 			seen = NONE
 		};
@@ -358,7 +428,12 @@ create:		atomic {
 #endif
 #if !defined(MUTANT_6) && !defined(COARSE)
 		TAKE(attach);
-		TAKE(owner);
+#endif
+#ifndef MUTANT_6
+		if
+		:: CREATED_OWNED -> TAKE(owner)
+		:: else
+		fi;
 #endif
 		if
 		:: d_step {
@@ -366,7 +441,7 @@ create:		atomic {
 			name = fd[me];
 #ifndef MUTANT_6
 			attached = attached | SELF;
-			owns[me] = MINE.policy
+			owns[me] = (HOLD(owner) -> MINE.policy : NONE)
 #endif
 		}
 		:: else ->
@@ -385,7 +460,11 @@ create:		atomic {
 		initialise_any();
 #endif
 
-use:		do
+use:
+#ifdef LIVE
+progress:	skip;
+#endif
+		do
 		:: me < WORKERS && HOLD(owner) -> /* leak */
 #ifdef MUTANT_8
 			d_step {
@@ -409,7 +488,7 @@ use:		do
 			MINE.policy = OWNER;
 #endif
 			if
-			:: TRY(owner);
+			:: WAIT(owner);
 #ifndef MUTANT_10
 				if
 				:: SAME
@@ -424,7 +503,8 @@ use:		do
 					owns[me] = OWNER
 				}
 			:: !FREE(owner)
-			fi
+			fi;
+			goto use
 		:: break
 		od;
 
@@ -434,13 +514,13 @@ close:		atomic {
 		};
 		if
 		:: HOLD(owner) && MINE.policy == OWNER ->
-#ifdef MUTANT_14
+#ifdef MUTANT_13
 			d_step {
 				DROP(owner);
 				DROP(attach)
 			};
 #endif
-#if !defined(MUTANT_2) && !defined(SPARE_3)
+#ifndef WITHOUT_REMOVE
 			WAIT(remove);
 #endif
 #if !defined(MUTANT_1) && !defined(SPARE_2)
@@ -453,6 +533,7 @@ close:		atomic {
 			goto closed
 		:: else ->
 			DROP(attach);
+#ifndef MUTANT_15
 			seen = MINE.policy;
 			if
 			:: seen == LAST
@@ -460,6 +541,7 @@ close:		atomic {
 			:: else -> goto closed
 			fi;
 			reclaim(PATIENT)
+#endif
 		fi;
 closed:		close_file();
 		goto start
@@ -504,7 +586,7 @@ end:	do
 #define ALL(property) (property(0) && property(1))
 #endif
 
-/* Never takes a step while the properties hold. */
+/* Takes no step while the properties hold. */
 proctype monitor()
 {
 end:	if

@@ -10,6 +10,10 @@
  *  - no box loses its name under a reader unless its owner said that it was going to close it,
  * and at the end one clean open and close must leave nothing behind. A killed process is replaced
  * by one that does the rest of its rounds.
+ *
+ * The windows that a mistake would open are a system call or two wide. So the calls by which the
+ * library locks, looks and unlinks stutter here (the linker wraps them): now and then another
+ * process runs before they do.
  */
 #include <errno.h>
 #include <sched.h>
@@ -52,6 +56,45 @@ static uint32_t draw(uint32_t below)
 {
     random_state = random_state * 6364136223846793005U + 1442695040888963407U;
     return (uint32_t)((random_state >> 33) % below);
+}
+
+static void nap(long ns)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+}
+
+static void stutter(void)
+{
+    uint32_t drawn = draw(256);
+    if (drawn == 0)
+        nap(20000);
+    else if (drawn < 8)
+        sched_yield();
+}
+
+int __real_fcntl64(int fd, int command, void *arg);
+int __wrap_fcntl64(int fd, int command, void *arg);
+int __wrap_fcntl64(int fd, int command, void *arg)
+{
+    stutter();
+    return __real_fcntl64(fd, command, arg);
+}
+
+struct stat;
+int __real_fstatat64(int dir, const char *path, struct stat *status, int flags);
+int __wrap_fstatat64(int dir, const char *path, struct stat *status, int flags);
+int __wrap_fstatat64(int dir, const char *path, struct stat *status, int flags)
+{
+    stutter();
+    return __real_fstatat64(dir, path, status, flags);
+}
+
+int __real_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags)
+{
+    stutter();
+    return __real_unlinkat(dir, path, flags);
 }
 
 static void fail(const char *what, const char *name)
@@ -159,11 +202,6 @@ static pid_t start_worker(int slot, uint32_t rounds)
         atomic_store(&ledger->done[slot], i + 1);
     }
     _exit(0);
-}
-
-static void nap(long ns)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
 }
 
 /* Kills, or stops and continues, one process after another until all have done their rounds. */
