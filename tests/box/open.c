@@ -324,6 +324,18 @@ Test(open, the_other_backing_under_the_name_is_refused)
     remove_tree(directory);
 }
 
+/* In a sticky directory fs.protected_regular refuses even root an O_CREAT of another's file. */
+Test(open, what_exists_is_opened_without_o_creat)
+{
+    const char *name = own_name("nocreat");
+    rbx_box *one = made(name, 64);
+    if (!refuse_syscall(SYS_openat, EACCES, 2, O_CREAT))
+        cr_skip_test("SKIP: seccomp is not allowed here");
+    cr_assert_eq(openat(AT_FDCWD, shm_path(name), O_CREAT | O_RDWR, 0600), -1);
+    succeeds(rbx_box_close(opened(name, &(rbx_box_options){.size = 64})));
+    succeeds(rbx_box_close(one));
+}
+
 Test(open, where_files_need_a_name_a_box_is_made_all_the_same)
 {
     char directory[4096], path[4096];
