@@ -30,14 +30,17 @@ static bool might_be_last(const struct rbx_box *box)
     }
 }
 
-/* Detaches, and then removes the name if nobody else is attached. */
+/* Detaches, and then removes the name if nobody else is attached. Waits for others that remove it:
+   they may have counted this handle, and left the name to it. */
 static int leave(struct rbx_box *box)
 {
     bool is_duty = policy_of(box) == RBX_LAST_ONE_OUT;
     rbx_handle_detach(box);
-    int err = rbx_life_reclaim(&box->name, &box->id);
-    if (err == -EBUSY || err == -EAGAIN || err == -ENOENT || !is_duty)
-        return 0; /* used, about to be, gone, or a favour to an owner that died */
+    int err = rbx_life_reclaim(&box->name, &box->id, RBX_PATIENCE_NS);
+    if (err == -EBUSY || err == -ENOENT || !is_duty)
+        return 0; /* used, gone, or a favour to an owner that died */
+    if (err == -EAGAIN)
+        err = -EBUSY;
     return err < 0 ? rbx_fail(err, "cannot remove box '%s' as its last user: %m", box->name.text)
                    : 0;
 }

@@ -71,7 +71,7 @@ _Static_assert(sizeof(struct rbx_box_header) == RBX_HEADER_SIZE, "layout");
  * the kernel would merge them into one lock.
  */
 #define RBX_LOCK_BASE ((uint64_t)1 << 62)
-/* Exclusive: by the owner while it removes the name, and by whoever writes the link file. */
+/* Exclusive: by whoever unlinks the name, or writes the link file. */
 #define RBX_LOCK_NAME (RBX_LOCK_BASE + 0)
 /* Shared: while attaching. Exclusive: by a reclaimer, and by the maker of a System V box. */
 #define RBX_LOCK_GATE (RBX_LOCK_BASE + 2)

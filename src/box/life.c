@@ -79,37 +79,50 @@ int rbx_life_remove(struct rbx_box *box)
     return err < 0 ? rbx_fail(err, "cannot remove box '%s': %m", box->name.text) : 0;
 }
 
-static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts *facts, int fd)
+/* Nobody else removes the name, and nobody attaches, until these are dropped. */
+static int lock_out_everyone(int fd, uint64_t patience_ns)
 {
-    /* Without locks first, so that a box in use is not held up by being looked at. */
-    struct rbx_box_header header;
-    int err = rbx_header_read(&header, fd, facts->size, name->text);
+    int err = rbx_lock_wait(fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE, patience_ns);
     if (err < 0)
         return err;
+    err = rbx_lock_try(fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
+    return err == -EAGAIN ? -EBUSY : err;
+}
+
+static int judge(struct rbx_box_header *header, const struct rbx_file_facts *facts, int fd,
+                 const char *called)
+{
+    /* First who is attached, then the header: only an attached handle may change that. */
     int attached = rbx_handle_count(fd, 1);
     if (attached < 0)
         return attached;
-    if (!rbx_life_is_orphan(&header, attached))
-        return -EBUSY;
-    err = rbx_lock_try(fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
+    int err = rbx_header_read(header, fd, facts->size, called);
     if (err < 0)
         return err;
+    return rbx_life_is_orphan(header, attached) ? 0 : -EBUSY;
+}
+
+static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts *facts, int fd,
+                        uint64_t patience_ns)
+{
+    struct rbx_box_header header;
+    /* Without locks first, so that a box in use is not held up by being looked at. */
+    int err = judge(&header, facts, fd, name->text);
+    if (err == 0)
+        err = lock_out_everyone(fd, patience_ns);
+    if (err == 0)
+        err = judge(&header, facts, fd, name->text);
+    if (err < 0)
+        return err;
+    /* Last: until now a handle that has gone since could have removed the name. */
     int means = rbx_name_means(name, &facts->id);
     if (means <= 0)
         return means < 0 ? means : -ENOENT;
-    /* First who is attached, then the header: only an attached handle may change it. */
-    attached = rbx_handle_count(fd, 1);
-    if (attached < 0)
-        return attached;
-    err = rbx_header_read(&header, fd, facts->size, name->text);
-    if (err < 0)
-        return err;
-    return rbx_life_is_orphan(&header, attached) ? remove_all(name, &header) : -EBUSY;
+    return remove_all(name, &header);
 }
 
 /* Opens what has a name, for writing, if it is a regular file. */
-static int open_regular(struct rbx_fd *fd, int dir, const char *entry,
-                        struct rbx_file_facts *facts)
+static int open_regular(struct rbx_fd *fd, int dir, const char *entry, struct rbx_file_facts *facts)
 {
     int err = rbx_file_look_at(dir, entry, facts);
     if (err < 0)
@@ -127,14 +140,16 @@ static int open_regular(struct rbx_fd *fd, int dir, const char *entry,
     return err;
 }
 
-int rbx_life_reclaim(const struct rbx_name *name, const struct rbx_file_id *id)
+int rbx_life_reclaim(const struct rbx_name *name, const struct rbx_file_id *id,
+                     uint64_t patience_ns)
 {
     struct rbx_fd fd = RBX_FD_CLOSED;
     struct rbx_file_facts facts;
     int err = open_regular(&fd, rbx_name_dir(name), name->entry, &facts);
     if (err < 0)
         return err;
-    err = id && !rbx_file_same(id, &facts.id) ? -ENOENT : reclaim_open(name, &facts, fd.fd);
+    err = id && !rbx_file_same(id, &facts.id) ? -ENOENT
+                                              : reclaim_open(name, &facts, fd.fd, patience_ns);
     rbx_fd_close(&fd); /* and with it the locks */
     return err;
 }
@@ -146,17 +161,15 @@ int rbx_life_reclaim_draft(const char *path)
     int err = open_regular(&fd, RBX_AT_CWD, path, &facts);
     if (err < 0)
         return err;
-    err = rbx_lock_try(fd.fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
-    if (err == 0)
-        err = rbx_file_look_at(RBX_AT_CWD, path, &now);
-    if (err == 0 && !rbx_file_same(&now.id, &facts.id))
-        err = -ENOENT;
+    err = lock_out_everyone(fd.fd, 0);
     if (err == 0) {
         int attached = rbx_handle_count(fd.fd, 1);
-        err = attached < 0    ? attached
-              : attached == 0 ? rbx_file_unlink(RBX_AT_CWD, path)
-                              : -EBUSY;
+        err = attached > 0 ? -EBUSY : attached;
     }
+    if (err == 0)
+        err = rbx_file_look_at(RBX_AT_CWD, path, &now);
+    if (err == 0)
+        err = rbx_file_same(&now.id, &facts.id) ? rbx_file_unlink(RBX_AT_CWD, path) : -ENOENT;
     rbx_fd_close(&fd);
     return err;
 }

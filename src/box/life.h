@@ -2,12 +2,10 @@
 /*
  * life.h: how a name begins and ends (docs/box.md, and tests/model/name.pml as a model).
  *
- * A name is only ever made by link(), which fails when it is taken, and only ever removed by
- *  - the handle that holds OWNER on the inode, or
- *  - a reclaimer, which holds GATE exclusively and has seen that nobody is attached.
- * The first is attached itself, so that never both may, nor two of either. Whoever may looks whether
- * the name still means this inode; then nobody else can remove it, so nobody can put another in its
- * place, and the unlink removes what was looked at. (POSIX has no compare-and-unlink.)
+ * A name is only ever made by link(), which fails when it is taken, and only ever removed by a
+ * process that holds NAME on the inode and has seen, under that lock, that the name means it. While
+ * it holds the lock nobody else may remove the name, so nobody can put another in its place, and
+ * the unlink removes what was looked at. (POSIX has no compare-and-unlink.)
  */
 #ifndef RBX_BOX_LIFE_H
 #define RBX_BOX_LIFE_H
@@ -22,10 +20,11 @@ int rbx_life_remove(struct rbx_box *box);
 
 /*
  * Removes the name if nobody uses its box: no handle attached and the policy not 'keep'. With `id`
- * only if it still means that file. 0: removed; -ENOENT: it was gone; -EBUSY: in use, or kept;
- * -EAGAIN: somebody is attaching or reclaiming right now.
+ * only if it still means that file. 0: removed; -ENOENT: it was gone; -EBUSY: in use, about to be,
+ * or kept; -EAGAIN: for longer than `patience_ns` somebody else was removing it.
  */
-int rbx_life_reclaim(const struct rbx_name *name, const struct rbx_file_id *id);
+int rbx_life_reclaim(const struct rbx_name *name, const struct rbx_file_id *id,
+                     uint64_t patience_ns);
 
 /* The same for a file in the making, at an absolute path, that its maker has left. */
 int rbx_life_reclaim_draft(const char *path);

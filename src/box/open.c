@@ -375,7 +375,7 @@ static int clear_orphan(const struct rbx_box *box, const struct rbx_box_header *
                         box->name.text);
     if (!rbx_life_is_orphan(header, others))
         return 0;
-    int err = rbx_life_reclaim(&box->name, &box->id);
+    int err = rbx_life_reclaim(&box->name, &box->id, 0);
     if (err == -EBUSY)
         return 0; /* somebody came to use it */
     if (err == 0 || err == -ENOENT || err == -EAGAIN)
@@ -401,7 +401,14 @@ static int join_open(struct rbx_box *box, const rbx_box_options *o,
     box->size = (size_t)header.size;
     uint64_t payload_here = o->backing == RBX_SYSV ? 0 : header.size;
     err = map_again(box, o, rbx_header_file_size(payload_here, header.page_size));
-    return err < 0 || o->backing != RBX_SYSV ? err : join_segment(box, o);
+    if (err == 0 && o->backing == RBX_SYSV)
+        err = join_segment(box, o);
+    if (err < 0 && err != -EAGAIN && o->how == RBX_OPEN_OR_CREATE) {
+        /* It was in use when we came; if all others have left since, they left it to us. */
+        rbx_handle_detach(box);
+        rbx_life_reclaim(&box->name, &box->id, 0);
+    }
+    return err;
 }
 
 /* 0, -ENOENT when there is none, -EAGAIN when it changed under our hands, or another -errno. */
@@ -510,7 +517,7 @@ static int create(struct rbx_box *box, const rbx_box_options *o)
 /* For create only: out of the way what a crash left behind, -EEXIST for anything else. */
 static int make_way(const struct rbx_box *box)
 {
-    int err = rbx_life_reclaim(&box->name, NULL);
+    int err = rbx_life_reclaim(&box->name, NULL, 0);
     if (err == 0 || err == -ENOENT)
         return 0;
     if (err == -EAGAIN)

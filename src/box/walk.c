@@ -198,7 +198,7 @@ int rbx_box_reclaim(const char *name, rbx_box_backing backing)
     int err = rbx_name_parse(&parsed, name, backing, false);
     if (err < 0)
         return err;
-    err = rbx_life_reclaim(&parsed, NULL);
+    err = rbx_life_reclaim(&parsed, NULL, 0);
     rbx_name_free(&parsed);
     if (err == -EBUSY || err == -EAGAIN)
         return rbx_fail(-EBUSY, "box '%s' is in use, or is one that is kept: own and close it", name);

@@ -36,7 +36,7 @@ int rbx_lock_wait(int fd, uint64_t byte, enum rbx_lock_kind kind, uint64_t patie
         uint64_t now = rbx_clock_monotonic();
         if (!begun)
             begun = now;
-        else if (now - begun >= patience_ns)
+        if (now - begun >= patience_ns)
             return -EAGAIN;
         rbx_clock_pause(pause);
         pause = pause * 2 > LONGEST_PAUSE_NS ? LONGEST_PAUSE_NS : pause * 2;

@@ -4,11 +4,13 @@
  *
  * The linker wraps the calls by which the library looks, locks, links, unlinks, reads and maps. A
  * scenario runs an operation A once for each of the calls that it makes, and at that call
- *   - first runs an adversary B from beginning to end, and checks what must hold afterwards;
+ *   - first runs an adversary B from beginning to end, and checks what must hold afterwards (where
+ *     the scenario has a second step for B, that runs at each later call in turn);
  *   - then, in a child, kills A there with SIGKILL, and checks that one clean open and close leaves
  *     nothing behind.
- * So every interleaving in which B is not itself interrupted is tried, rather than hoped for. Where A
- * holds a lock that B needs, B must give up with -EBUSY, and A must come to a good end. Prints TAP.
+ * So every interleaving in which B is not itself interrupted is tried, rather than hoped for. Where
+ * A holds a lock that B needs, B must give up with -EBUSY, and A must come to a good end. Prints
+ * TAP.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,10 +27,13 @@
 
 static char name[64], path[128], link_path[128];
 
-/* ---- the hook --------------------------------------------------------------------------------- */
+/* ---- the hook ---------------------------------------------------------------------------------
+ */
 
 static int countdown = -1; /* calls until the hook fires; negative: not armed */
 static void (*fire)(void);
+static int next_countdown = -1; /* the same again, for a second adversary */
+static void (*next_fire)(void);
 /* Time passes only where someone waits, and then at once: A cannot go on before B returns. */
 static long long waited_ns;
 
@@ -39,6 +44,9 @@ static void hook(void)
     long long waited_by_a = waited_ns;
     fire(); /* countdown is -1: not armed while it runs */
     waited_ns = waited_by_a;
+    countdown = next_countdown;
+    fire = next_fire;
+    next_countdown = -1;
 }
 
 /* Each of the wrapped calls: name, declaration of its arguments, and the arguments. */
@@ -79,7 +87,8 @@ WRAP(void *, mmap64, (void *at, size_t s, int p, int f, int fd, off_t o), (at, s
 WRAP(int, munmap, (void *at, size_t s), (at, s))
 WRAP(int, fallocate64, (int fd, int mode, off_t at, off_t s), (fd, mode, at, s))
 
-/* ---- the actors ------------------------------------------------------------------------------- */
+/* ---- the actors -------------------------------------------------------------------------------
+ */
 
 enum { A, B, OTHER, ACTORS };
 static rbx_box *box[ACTORS];
@@ -154,7 +163,8 @@ static void expect_same_box(void)
     expect(rbx_box_was_created(box[A]) != rbx_box_was_created(box[B]), "not exactly one made it");
 }
 
-/* ---- scenarios -------------------------------------------------------------------------------- */
+/* ---- scenarios --------------------------------------------------------------------------------
+ */
 
 static void nothing(void)
 {
@@ -223,6 +233,12 @@ static void a_owns(void)
 static void b_owns(void)
 {
     result[B] = rbx_box_own(box[B]);
+}
+static void b_joins_and_owns(void)
+{
+    b_joins();
+    if (box[B])
+        b_owns();
 }
 static void b_owns_and_closes(void)
 {
@@ -324,6 +340,11 @@ static void name_is_gone(void)
 {
     expect(!exists(path), "the name was left behind");
 }
+/* B waits for A to let go of its locks, which A cannot do here. */
+static void name_is_gone_or_b_was_kept(void)
+{
+    expect(!exists(path) || result[B] == -EBUSY, "the name was left behind");
+}
 static void name_is_kept(void)
 {
     expect(result[B] == 0, "B could not leak");
@@ -358,41 +379,52 @@ static const struct {
     void (*before)(void);
     void (*a)(void);
     void (*b)(void);
+    void (*b_again)(void); /* or NULL */
     void (*check)(void);
 } scenarios[] = {
-    {"two open-or-create a new name", nothing, a_opens, b_opens, both_in_one_box},
-    {"two open-or-create over an orphan", orphan, a_opens, b_opens, both_in_one_box},
-    {"the same, last one out", orphan_last, a_opens_last, b_opens_last, both_in_one_box},
-    {"two create a new name", nothing, a_creates, b_creates, one_created},
-    {"two create over an orphan", orphan, a_creates, b_creates, one_created},
-    {"one creates while one opens or creates", nothing, a_creates, b_opens, created_is_named},
-    {"the last one leaves while another comes", a_has_last, a_closes, b_opens_last, b_is_named},
-    {"the last one leaves while another joins", a_has_last, a_closes, b_joins,
+    {"two open-or-create a new name", nothing, a_opens, b_opens, NULL, both_in_one_box},
+    {"two open-or-create over an orphan", orphan, a_opens, b_opens, NULL, both_in_one_box},
+    {"the same, last one out", orphan_last, a_opens_last, b_opens_last, NULL, both_in_one_box},
+    {"two create a new name", nothing, a_creates, b_creates, NULL, one_created},
+    {"two create over an orphan", orphan, a_creates, b_creates, NULL, one_created},
+    {"one creates while one opens or creates", nothing, a_creates, b_opens, NULL, created_is_named},
+    {"the last one leaves while another comes", a_has_last, a_closes, b_opens_last, NULL,
+     b_is_named},
+    {"the last one leaves while another joins", a_has_last, a_closes, b_joins, NULL,
      b_is_named_if_it_could_open},
-    {"one comes while the last one leaves", both_have_last, a_closes, b_closes, name_is_gone},
-    {"an orphan is reclaimed while one rescues it", orphan, a_reclaims, b_joins,
+    {"one comes while the last one leaves", both_have_last, a_closes, b_closes, NULL, name_is_gone},
+    {"an orphan is reclaimed while one rescues it", orphan, a_reclaims, b_joins, NULL,
      b_is_named_if_it_could_open},
-    {"an orphan is reclaimed while one opens or creates", orphan, a_reclaims, b_opens, b_is_named},
-    {"two reclaim an orphan", orphan, a_reclaims, b_reclaims, name_is_gone},
+    {"an orphan is reclaimed while one opens or creates", orphan, a_reclaims, b_opens, NULL,
+     b_is_named},
+    {"an orphan is reclaimed while one rescues it, leaves and makes it anew", orphan, a_reclaims,
+     b_joins_and_owns, b_makes_it_anew, b_is_named},
+    {"an orphan is made anew while one rescues it, leaves and makes it anew", orphan, a_opens,
+     b_joins_and_owns, b_makes_it_anew, b_is_named},
+    {"the last one leaves while another comes and goes", a_has_last, a_closes, b_opens_last,
+     b_closes, name_is_gone_or_b_was_kept},
+    {"two reclaim an orphan", orphan, a_reclaims, b_reclaims, NULL, name_is_gone},
     {"a box is looked at by a reclaimer while its owner leaks it", b_owns_box, a_reclaims,
-     b_leaks_and_closes, name_is_kept},
-    {"an owner leaves while another opens or creates", a_owns_box, a_closes, b_opens,
+     b_leaks_and_closes, NULL, name_is_kept},
+    {"an owner leaves while another opens or creates", a_owns_box, a_closes, b_opens, NULL,
      created_is_named},
-    {"one opens or creates while the owner leaves", b_owns_box, a_opens, b_closes,
+    {"one opens or creates while the owner leaves", b_owns_box, a_opens, b_closes, NULL,
      created_is_named},
-    {"one joins while the owner leaves", b_owns_box, a_joins, b_closes, created_is_named},
-    {"one joins while the owner makes it anew", b_owns_box, a_joins, b_makes_it_anew,
+    {"one joins while the owner leaves", b_owns_box, a_joins, b_closes, NULL, created_is_named},
+    {"one joins while the owner makes it anew", b_owns_box, a_joins, b_makes_it_anew, NULL,
      one_or_the_other},
-    {"one leaves while the owner leaves", a_uses_bs_box, a_closes, b_closes, name_is_gone},
-    {"the owner leaves while another does", b_uses_as_box, a_closes, b_closes, name_is_gone},
-    {"two own a kept box", both_use_kept_box, a_owns, b_owns, one_owns},
+    {"one leaves while the owner leaves", a_uses_bs_box, a_closes, b_closes, NULL, name_is_gone},
+    {"the owner leaves while another does", b_uses_as_box, a_closes, b_closes, NULL, name_is_gone},
+    {"two own a kept box", both_use_kept_box, a_owns, b_owns, NULL, one_owns},
     {"one owns a kept box while another owns and closes it", both_use_kept_box, a_owns,
-     b_owns_and_closes, owned_means_named},
-    {"one links while the owner leaves", a_uses_bs_box, a_links, b_closes, no_link_without_name},
-    {"two link", b_uses_as_box, a_links, b_links, link_is_whole},
+     b_owns_and_closes, NULL, owned_means_named},
+    {"one links while the owner leaves", a_uses_bs_box, a_links, b_closes, NULL,
+     no_link_without_name},
+    {"two link", b_uses_as_box, a_links, b_links, NULL, link_is_whole},
 };
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------
+ */
 
 static void clear(void)
 {
@@ -423,20 +455,40 @@ static void die(void)
     raise(SIGKILL);
 }
 
-/* Returns false when A made fewer calls than `call`. */
-static bool interrupt_by_b(size_t s, int call)
+/* Runs A with B at a call, and once more `again` calls later if that is not negative. Returns
+   false when A made fewer calls. */
+static bool interrupt_by_b(size_t s, int call, int again)
 {
     scenarios[s].before();
     at_call = call;
     countdown = call;
     fire = scenarios[s].b;
+    next_countdown = again;
+    next_fire = scenarios[s].b_again;
     scenarios[s].a();
-    bool fired = countdown < 0;
-    countdown = -1;
+    bool fired = countdown < 0 && next_countdown < 0;
+    countdown = next_countdown = -1;
     if (fired)
         scenarios[s].check();
     clean_up();
     return fired;
+}
+
+/* Returns how many interleavings there were. */
+static int interrupt_at_every_call(size_t s)
+{
+    int tried = 0;
+    if (!scenarios[s].b_again) {
+        while (interrupt_by_b(s, tried, -1))
+            tried++;
+        return tried;
+    }
+    for (int call = 0, again;; call++) {
+        for (again = 0; interrupt_by_b(s, call, again); again++)
+            tried++;
+        if (again == 0)
+            return tried;
+    }
 }
 
 /* A dies in a child, which also sets the scene: what it has open dies with it. */
@@ -469,14 +521,12 @@ int main(void)
     for (size_t s = 0; s < count; s++) {
         scenario = scenarios[s].title;
         failures = 0;
-        int calls = 0, deaths = 0;
-        while (interrupt_by_b(s, calls))
-            calls++;
+        int calls = interrupt_at_every_call(s), deaths = 0;
         while (interrupt_by_death(s, deaths))
             deaths++;
         expect(calls > 0 && deaths > 0, "A made no call at all");
-        printf("%s %zu - %s: %d calls, %d deaths\n", failures ? "not ok" : "ok", s + 1, scenario,
-               calls, deaths);
+        printf("%s %zu - %s: %d interleavings, %d deaths\n", failures ? "not ok" : "ok", s + 1,
+               scenario, calls, deaths);
         fflush(stdout);
         bad += failures > 0;
     }

@@ -5,13 +5,13 @@
  * killed at any step.  There is no lock file: every lock is an OFD byte-range
  * lock on the box's own inode, so the kernel drops it when its holder dies.
  *
- *   REMOVE  exclusive, held by whoever unlinks the name
+ *   NAME    exclusive, held by whoever unlinks the name
  *   GATE    shared by a process that is attaching, exclusive for a reclaimer
  *   OWNER   exclusive, held by the owning handle for its whole life
  *   ATTACH  one byte per handle, held for the handle's whole life
  *
  * Claim: a name is created only by link(), which fails if it exists, and is
- * removed only by a process that holds REMOVE on the inode it means and has
+ * removed only by a process that holds NAME on the inode it means and has
  * checked under that lock that it still means it.  So an unlink by name
  * removes that inode and no other, although there is no compare-and-unlink.
  *
@@ -67,24 +67,13 @@
  *                 a kill would resolve goes unseen
  *   PROMPT, LIVE  check p8_last_close, p9
  *
- * Variants of the protocol:
- *
- *   CLOSE_WAITS   a close that reclaims waits for REMOVE rather than give up;
- *                 without it p8_last_close fails
- *   GATE_ONLY     there is no REMOVE.  An owner is attached; a reclaimer has
- *                 GATE alone and then sees that nobody is attached; so no two
- *                 may remove the name at once, provided that the reclaimer
- *                 checks the name after that.  Attach takes ATTACH first and
- *                 checks the name then.  Only a box with policy "owner" is
- *                 created owned.  CLOSE_WAITS is to wait for GATE.
- *
  * Mutants, each of which breaks a property:
  *
  *   MUTANT_1   unlink without checking what the name means
- *   MUTANT_2   unlink without REMOVE
+ *   MUTANT_2   a close that reclaims gives up where NAME is taken (with PROMPT)
  *   MUTANT_3   reclaim without GATE
  *   MUTANT_4   reclaim reads the policy before it looks for attachments
- *   MUTANT_5   attach without checking the name again under GATE
+ *   MUTANT_5   attach without checking the name again
  *   MUTANT_6   create links before it takes ATTACH and OWNER
  *   MUTANT_7   create links before it initialises
  *   MUTANT_8   leak drops OWNER before it changes the policy
@@ -98,12 +87,17 @@
  *   MUTANT_16  reclaim waits for attachments to end
  *   MUTANT_17  the hint does not look at the policy (with LIVE)
  *   MUTANT_18  reclaim checks the name before it looks for attachments (with
- *              GATE_ONLY)
+ *              SPARE_3)
  *
  * Steps that can be left out, for they repeat what others ensure:
  *
  *   SPARE_1  reclaim does not look at OWNER: an owner also holds ATTACH
- *   SPARE_2  an owner's close does not check the name: p2_owned
+ *   SPARE_2  an owner's close does not check the name: p2_owned.  It guards
+ *            against those who remove names by other means
+ *   SPARE_3  nobody takes NAME: an owner is attached, and a reclaimer has GATE
+ *            and then sees that nobody is; so no two may unlink at once.  But a
+ *            System V box that lost its segment is reclaimed from under its
+ *            users, and there NAME is all that keeps two apart
  */
 
 #ifndef WORKERS
@@ -111,13 +105,6 @@
 #endif
 #ifndef MORTALS
 #define MORTALS 1
-#endif
-
-#if defined(MUTANT_2) || defined(GATE_ONLY)
-#define WITHOUT_REMOVE
-#endif
-#if defined(GATE_ONLY) && !defined(MUTANT_18)
-#define CHECK_LAST
 #endif
 
 #define CLEANER WORKERS
@@ -137,7 +124,7 @@ typedef inode {
 	byte policy;
 	bool kept;  /* leaked, and not owned since */
 	byte users; /* processes that have it open */
-	byte remove;
+	byte naming;
 	byte gate_shared;
 	byte gate_alone;
 	byte owner;
@@ -177,18 +164,10 @@ chan kill = [0] of { byte };
 /* An inode without name and users is gone, its number free for reuse. */
 #define GONE(i) (name != i && box[i].users == 0)
 
-#ifdef CLOSE_WAITS
-#define PATIENT true
-#else
+#ifdef MUTANT_2
 #define PATIENT false
-#endif
-
-#ifdef GATE_ONLY
-#define WAIT_FOR_GATE(patient) patient
-#define CREATED_OWNED (MINE.policy == OWNER)
 #else
-#define WAIT_FOR_GATE(patient) false
-#define CREATED_OWNED true
+#define PATIENT true
 #endif
 
 /* The hint: anything for the workers, exact for the cleaner. */
@@ -222,7 +201,7 @@ inline close_file()
 		if
 		:: fd[me] != NONE ->
 			DROP(users);
-			DROP(remove);
+			DROP(naming);
 			DROP(gate_shared);
 			DROP(gate_alone);
 			DROP(owner);
@@ -280,19 +259,19 @@ inline reclaim(patient)
 {
 	do
 	::
-#ifndef WITHOUT_REMOVE
+#ifndef SPARE_3
 		if
-		:: WAIT(remove)
-		:: !patient && !FREE(remove) -> break
+		:: WAIT(naming)
+		:: !patient && !FREE(naming) -> break
 		fi;
 #endif
 #ifndef MUTANT_3
 		if
 		:: d_step { GATE_FREE -> TAKE(gate_alone) }
-		:: !WAIT_FOR_GATE(patient) && !GATE_FREE -> break
+		:: !GATE_FREE -> break
 		fi;
 #endif
-#if !defined(MUTANT_1) && !defined(CHECK_LAST)
+#ifdef MUTANT_18
 		if
 		:: SAME
 		:: else -> break
@@ -321,7 +300,7 @@ inline reclaim(patient)
 #endif
 		:: else -> break
 		fi;
-#if !defined(MUTANT_1) && defined(CHECK_LAST)
+#if !defined(MUTANT_1) && !defined(MUTANT_18)
 		if
 		:: SAME
 		:: else -> break
@@ -333,7 +312,7 @@ inline reclaim(patient)
 #ifndef COARSE
 	;
 	DROP(gate_alone);
-	DROP(remove)
+	DROP(naming)
 #endif
 }
 
@@ -378,18 +357,9 @@ attach:
 #ifndef MUTANT_11
 		atomic { FREE(gate_alone) -> TAKE(gate_shared) };
 #endif
-#if !defined(MUTANT_5) && !defined(GATE_ONLY)
-		if
-		:: SAME
-		:: else ->
-			close_file();
-			goto lookup
-		fi;
-#endif
 #ifdef MUTANT_14
 		DROP(gate_shared);
 #endif
-#ifdef GATE_ONLY
 		TAKE(attach);
 		DROP(gate_shared);
 		if
@@ -402,13 +372,6 @@ attach:
 			goto lookup
 #endif
 		fi;
-#else
-		d_step {
-			TAKE(attach);
-			attached = attached | SELF
-		};
-		DROP(gate_shared);
-#endif
 		goto use;
 
 create:		atomic {
@@ -431,7 +394,7 @@ create:		atomic {
 #endif
 #ifndef MUTANT_6
 		if
-		:: CREATED_OWNED -> TAKE(owner)
+		:: MINE.policy == OWNER -> TAKE(owner)
 		:: else
 		fi;
 #endif
@@ -520,8 +483,8 @@ close:		atomic {
 				DROP(attach)
 			};
 #endif
-#ifndef WITHOUT_REMOVE
-			WAIT(remove);
+#ifndef SPARE_3
+			WAIT(naming);
 #endif
 #if !defined(MUTANT_1) && !defined(SPARE_2)
 			if
