@@ -42,8 +42,8 @@ static int count(const char *name, uint64_t times)
     rbx_box *box = open_counter(name);
     if (!box)
         return complain();
-    printf("  pid %d %s box '%s'\n", (int)getpid(),
-           rbx_box_was_created(box) ? "made" : "joined", name);
+    printf("  pid %d %s box '%s'\n", (int)getpid(), rbx_box_was_created(box) ? "made" : "joined",
+           name);
     fflush(stdout);
     struct counter *counter = rbx_box_as(box, struct counter);
     for (uint64_t i = 0; i < times; i++)

@@ -158,8 +158,7 @@ int rbx_box_attached(const rbx_box *box)
     if (err < 0)
         return err;
     int others = rbx_handle_count(box->fd.fd, INT32_MAX - 1);
-    return others < 0 ? rbx_fail(others, "cannot count the handles of box '%s': %m",
-                                 box->name.text)
+    return others < 0 ? rbx_fail(others, "cannot count the handles of box '%s': %m", box->name.text)
                       : others + 1;
 }
 

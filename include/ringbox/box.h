@@ -17,7 +17,8 @@
  *     rbx_box_close(box);
  *
  * What holds:
- *  - Nobody ever sees a half-made box: it gets its name when its memory is reserved and initialised.
+ *  - Nobody ever sees a half-made box: it gets its name when its memory is reserved and
+ * initialised.
  *  - A full file system is -ENOSPC when the box is made, never a SIGBUS later.
  *  - Who is attached, and whether the owner lives, is the kernel's knowledge: locks that it drops
  *    at exit, crash or kill -9. There is no heartbeat, no time-out and no pid file.
@@ -78,16 +79,16 @@ typedef struct rbx_box_options {
     rbx_box_how how;
     rbx_box_backing backing;
     rbx_box_policy policy; /* used when the box is made; one that is joined has its own */
-    unsigned mode;         /* permissions, exactly (no umask); 0 means 0600. Joining a box of another
-                              user (but root) is refused unless this admits others: mode & 077 */
-    uint64_t tag;          /* yours: kept in a new box; when not 0, must equal an existing box's */
-    bool raw;              /* map somebody else's object as it is: no header, no promises, never
-                              unlinked; `name` is that of shm_open, a path, or a key */
-    bool read_only;        /* the data may not be written through this handle */
-    bool huge_pages;       /* use them where the system has some, else ordinary pages */
-    bool prefault;         /* map every page now, so that no access faults later */
-    bool lock_memory;      /* keep it in RAM; where that is refused the box opens unlocked, and
-                              rbx_box_info.locked says so */
+    unsigned mode;    /* permissions, exactly (no umask); 0 means 0600. Joining a box of another
+                         user (but root) is refused unless this admits others: mode & 077 */
+    uint64_t tag;     /* yours: kept in a new box; when not 0, must equal an existing box's */
+    bool raw;         /* map somebody else's object as it is: no header, no promises, never
+                         unlinked; `name` is that of shm_open, a path, or a key */
+    bool read_only;   /* the data may not be written through this handle */
+    bool huge_pages;  /* use them where the system has some, else ordinary pages */
+    bool prefault;    /* map every page now, so that no access faults later */
+    bool lock_memory; /* keep it in RAM; where that is refused the box opens unlocked, and
+                         rbx_box_info.locked says so */
     /* Fills the zeroed payload of a new box before anyone else can see it. A negative return
        (-errno) gives the box up and is what rbx_box_open returns. When two processes create at once
        each fills its own, and the loser's is thrown away unseen. */
@@ -167,8 +168,8 @@ typedef enum rbx_owner_state {
     RBX_OWNER_NONE = 0, /* nobody is meant to own it */
     RBX_OWNER_ALIVE,
     RBX_OWNER_DEAD,
-    RBX_OWNER_SUSPECT, /* its process is gone, yet something still holds its lock: a raw clone() that
-                          inherited the descriptor. Reported, and never reclaimed */
+    RBX_OWNER_SUSPECT, /* its process is gone, yet something still holds its lock: a raw clone()
+                          that inherited the descriptor. Reported, and never reclaimed */
 } rbx_owner_state;
 
 typedef struct rbx_box_info {

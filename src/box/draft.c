@@ -56,8 +56,7 @@ int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, struct rbx_fd *
     return err == -EOPNOTSUPP ? create_named(draft, fd, second, name) : err;
 }
 
-int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd,
-                      const struct rbx_name *name)
+int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd, const struct rbx_name *name)
 {
     if (!draft->entry[0])
         return rbx_file_link(fd->fd, rbx_name_dir(name), name->entry);

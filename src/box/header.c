@@ -31,8 +31,7 @@ static int check_maker(const struct rbx_box_header *header, const char *name)
     return 0;
 }
 
-static int check_geometry(const struct rbx_box_header *header, uint64_t file_size,
-                          const char *name)
+static int check_geometry(const struct rbx_box_header *header, uint64_t file_size, const char *name)
 {
     const uint32_t page = header->page_size;
     uint32_t policy = atomic_load_explicit(&header->policy, memory_order_relaxed); /* a copy */

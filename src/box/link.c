@@ -27,8 +27,8 @@
 
 enum { TEXT_MAX = 4608, ID_DIGITS = 32 };
 
-static const char *const backing_words[] = {[RBX_SHM] = "shm", [RBX_FILE] = "file",
-                                            [RBX_SYSV] = "sysv"};
+static const char *const backing_words[] = {
+    [RBX_SHM] = "shm", [RBX_FILE] = "file", [RBX_SYSV] = "sysv"};
 
 struct link {
     rbx_box_backing backing;
@@ -106,8 +106,7 @@ static int read_link(struct rbx_fd *fd, int dir, const char *entry, enum rbx_fd_
 }
 
 /* Unlinks the entry if it still means the open file. Closes it. */
-static int remove_read(struct rbx_fd *fd, int dir, const char *entry,
-                       const struct rbx_file_id *id)
+static int remove_read(struct rbx_fd *fd, int dir, const char *entry, const struct rbx_file_id *id)
 {
     struct rbx_file_facts now;
     int err = rbx_lock_wait(fd->fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
@@ -261,7 +260,8 @@ int rbx_box_open_link(rbx_box **box, const char *link_path, const rbx_box_option
     if (err < 0)
         return err;
     if (wanted.raw || wanted.how == RBX_CREATE_ONLY)
-        return rbx_fail(-EINVAL, "a link file names a box that exists: neither raw nor create only");
+        return rbx_fail(-EINVAL,
+                        "a link file names a box that exists: neither raw nor create only");
     err = read_link(&fd, RBX_AT_CWD, link_path, RBX_FD_READ, &facts, &link);
     if (err == -EPROTO)
         return rbx_fail(err, "'%s' is not a ringbox link file", link_path);

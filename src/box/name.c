@@ -34,8 +34,7 @@ int rbx_name_check_text(const char *text, const char *what)
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         size_t length = utf8_length(s);
         if (length == 0)
-            return rbx_fail(-EINVAL, "%s is not UTF-8 (at byte %td)", what,
-                            (const char *)s - text);
+            return rbx_fail(-EINVAL, "%s is not UTF-8 (at byte %td)", what, (const char *)s - text);
         if (*s < 0x20 || *s == 0x7f)
             return rbx_fail(-EINVAL, "%s holds a control character (at byte %td)", what,
                             (const char *)s - text);
@@ -115,8 +114,9 @@ int rbx_name_parse(struct rbx_name *name, const char *text, rbx_box_backing back
         break;
     case RBX_MEMFD:
         if (text && strlen(text) > RBX_NAME_MAX)
-            err = rbx_fail(-ENAMETOOLONG, "the label of a box may have %d bytes; '%.40s...' is "
-                                          "longer",
+            err = rbx_fail(-ENAMETOOLONG,
+                           "the label of a box may have %d bytes; '%.40s...' is "
+                           "longer",
                            RBX_NAME_MAX, text);
         break;
     case RBX_SYSV:

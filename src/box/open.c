@@ -304,7 +304,8 @@ static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct
     return err < 0 ? err : check_user(facts, o, called);
 }
 
-/* A second description, to map, through the name: -EAGAIN when that is gone or means another box. */
+/* A second description, to map, through the name: -EAGAIN when that is gone or means another box.
+ */
 static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t file_size)
 {
     struct rbx_fd to_map = RBX_FD_CLOSED;

@@ -90,8 +90,7 @@ static int adopt(struct rbx_box *box, const struct rbx_fd *to_map)
     if (err < 0)
         return rbx_fail(err, "cannot lock the received box '%s': %m", called);
     const rbx_box_options plain = {0};
-    return rbx_handle_map(box, to_map, rbx_header_file_size(header.size, header.page_size),
-                          &plain);
+    return rbx_handle_map(box, to_map, rbx_header_file_size(header.size, header.page_size), &plain);
 }
 
 static int receive(int sock, struct rbx_box *box, struct rbx_fd fds[DESCRIPTORS])

@@ -201,7 +201,8 @@ int rbx_box_reclaim(const char *name, rbx_box_backing backing)
     err = rbx_life_reclaim(&parsed, NULL, 0);
     rbx_name_free(&parsed);
     if (err == -EBUSY || err == -EAGAIN)
-        return rbx_fail(-EBUSY, "box '%s' is in use, or is one that is kept: own and close it", name);
+        return rbx_fail(-EBUSY, "box '%s' is in use, or is one that is kept: own and close it",
+                        name);
     if (err < 0 && err != -EPROTO)
         return rbx_fail(err, "cannot reclaim box '%s': %m", name);
     return err;

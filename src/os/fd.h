@@ -52,8 +52,7 @@ int rbx_fd_reopen(struct rbx_fd *f, int fd, enum rbx_fd_access access);
  */
 int rbx_fd_receive(struct rbx_fd *fds, size_t count, int sock, void *message, size_t size);
 /* Sends one. -ENOTSOCK, -EAGAIN, -EPIPE, ... as sendmsg; never SIGPIPE. */
-int rbx_fd_send(const struct rbx_fd *fds, size_t count, int sock, const void *message,
-                size_t size);
+int rbx_fd_send(const struct rbx_fd *fds, size_t count, int sock, const void *message, size_t size);
 #define RBX_FD_SEND_MAX 8 /* the most that one message may carry */
 bool rbx_fd_is_writable(const struct rbx_fd *f);
 /* `to`, which is closed, takes over the descriptor. */

@@ -8,8 +8,7 @@
 
 static int change(int fd, uint64_t byte, short type)
 {
-    struct flock lock = {
-        .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return 0;
     return errno == EACCES ? -EAGAIN : -errno;
@@ -51,10 +50,8 @@ int rbx_lock_drop(int fd, uint64_t byte)
 /* Some lock of another description in [first, first + length): 1 and where it starts, or 0. */
 static int find(int fd, uint64_t first, uint64_t length, uint64_t *start)
 {
-    struct flock lock = {.l_type = F_WRLCK,
-                         .l_whence = SEEK_SET,
-                         .l_start = (off_t)first,
-                         .l_len = (off_t)length};
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)first, .l_len = (off_t)length};
     if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
         return -errno;
     if (lock.l_type == F_UNLCK)

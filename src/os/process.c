@@ -42,7 +42,7 @@ static bool read_stat(int32_t pid, char *state, uint64_t *start)
 static uint64_t own_pid_namespace(void)
 {
     struct stat namespace;
-    return stat("/proc/self/ns/pid", &namespace) == 0 ? (uint64_t)namespace.st_ino : 0;
+    return stat("/proc/self/ns/pid", &namespace) == 0 ? (uint64_t) namespace.st_ino : 0;
 }
 
 struct rbx_process rbx_process_self(void)

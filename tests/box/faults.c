@@ -172,9 +172,9 @@ Test(faults, huge_pages_are_used_where_there_are_some)
     rbx_box *box = NULL, *two = NULL;
     int err = rbx_box_open(&box, "/dev/shm/t.huge",
                            &(rbx_box_options){.size = 3000000, .backing = RBX_FILE});
-    int second = err ? err : rbx_box_open(&two, "/dev/shm/t.huge",
-                                          &(rbx_box_options){.backing = RBX_FILE,
-                                                             .how = RBX_OPEN_ONLY});
+    int second = err ? err
+                     : rbx_box_open(&two, "/dev/shm/t.huge",
+                                    &(rbx_box_options){.backing = RBX_FILE, .how = RBX_OPEN_ONLY});
     rbx_box_info info = {0};
     int third = second ? second : rbx_box_describe(two, &info);
     if (!third)

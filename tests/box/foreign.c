@@ -38,8 +38,7 @@ static void refuses_everyone(int code, const char *part)
     rbx_box *box;
     cr_assert_eq(lstat(path, &before), 0);
     refuses(code, part, rbx_box_open(&box, name, &(rbx_box_options){.size = 64}));
-    refuses(code, part,
-            rbx_box_open(&box, name, &(rbx_box_options){.how = RBX_OPEN_ONLY}));
+    refuses(code, part, rbx_box_open(&box, name, &(rbx_box_options){.how = RBX_OPEN_ONLY}));
     refuses(code, part, rbx_box_open(&box, name, &(rbx_box_options){.read_only = true}));
     refuses(-EEXIST, "exists already",
             rbx_box_open(&box, name, &(rbx_box_options){.size = 64, .how = RBX_CREATE_ONLY}));

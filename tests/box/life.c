@@ -436,8 +436,8 @@ Test(life, attached_counts_every_handle_of_every_process)
     struct child children[CHILDREN];
     handles[0] = made(name, 64);
     for (int i = 1; i < HANDLES; i++) {
-        handles[i] = opened(name, &(rbx_box_options){.how = RBX_OPEN_ONLY,
-                                                       .read_only = i % 3 == 0});
+        handles[i] =
+            opened(name, &(rbx_box_options){.how = RBX_OPEN_ONLY, .read_only = i % 3 == 0});
         cr_assert_eq(rbx_box_attached(handles[0]), i + 1);
         cr_assert_eq(rbx_box_attached(handles[i]), i + 1);
     }

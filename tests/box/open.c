@@ -126,10 +126,10 @@ Test(open, an_init_that_gives_up_leaves_nothing)
     const rbx_box_backing backings[] = {RBX_SHM, RBX_MEMFD};
     for (size_t i = 0; i < 2; i++) {
         rbx_box *box;
-        refuses(-ECANCELED, "gave up",
-                rbx_box_open(&box, name,
-                             &(rbx_box_options){.size = 64, .init = give_up,
-                                                .backing = backings[i]}));
+        refuses(
+            -ECANCELED, "gave up",
+            rbx_box_open(&box, name,
+                         &(rbx_box_options){.size = 64, .init = give_up, .backing = backings[i]}));
         cr_assert_null(box);
     }
     cr_assert_not(exists(shm_path(name)));
@@ -181,8 +181,7 @@ Test(open, a_box_in_a_file_works_wherever_the_program_goes)
     strcpy(directory, own_directory("/tmp"));
     strcpy(path, in_directory(directory, "t.box"));
     cr_assert_eq(chdir(directory), 0);
-    rbx_box *one =
-        opened("t.box", &(rbx_box_options){.size = 5000, .backing = RBX_FILE});
+    rbx_box *one = opened("t.box", &(rbx_box_options){.size = 5000, .backing = RBX_FILE});
     cr_assert(exists(path));
     rbx_box *two = opened(path, &(rbx_box_options){.size = 5000, .backing = RBX_FILE});
     strcpy(rbx_box_data(one), "in a file");
@@ -197,20 +196,17 @@ Test(open, a_box_in_a_file_works_wherever_the_program_goes)
 Test(open, prefault_lock_and_huge_pages_are_wishes)
 {
     const char *name = own_name("wishes");
-    const rbx_box_options options = {.size = 3 << 20,
-                                     .prefault = true,
-                                     .lock_memory = true,
-                                     .huge_pages = true};
+    const rbx_box_options options = {
+        .size = 3 << 20, .prefault = true, .lock_memory = true, .huge_pages = true};
     rbx_box *one = opened(name, &options), *two = opened(name, &options);
     memset(rbx_box_data(two), 1, rbx_box_size(two));
     rbx_box_info info;
     succeeds(rbx_box_describe(two, &info));
     succeeds(rbx_box_close(two));
     succeeds(rbx_box_close(one));
-    rbx_box *memfd = opened("t.huge", &(rbx_box_options){.size = 3 << 20,
-                                                         .backing = RBX_MEMFD,
-                                                         .huge_pages = true,
-                                                         .prefault = true});
+    rbx_box *memfd = opened(
+        "t.huge", &(rbx_box_options){
+                      .size = 3 << 20, .backing = RBX_MEMFD, .huge_pages = true, .prefault = true});
     memset(rbx_box_data(memfd), 1, rbx_box_size(memfd));
     succeeds(rbx_box_close(memfd));
 }
@@ -345,8 +341,7 @@ Test(open, where_files_need_a_name_a_box_is_made_all_the_same)
         cr_skip_test("SKIP: seccomp is not allowed here");
     cr_assert_eq(openat(AT_FDCWD, "/dev/shm", O_TMPFILE | O_RDWR, 0600), -1);
     int fds = open_descriptors();
-    const rbx_box_options options = {
-        .size = 10000, .how = RBX_CREATE_ONLY, .backing = RBX_FILE};
+    const rbx_box_options options = {.size = 10000, .how = RBX_CREATE_ONLY, .backing = RBX_FILE};
     rbx_box *one = opened(path, &options), *two;
     cr_assert_eq(entries(directory), 1, "the draft is still there");
     refuses(-EEXIST, "exists already", rbx_box_open(&two, path, &options));

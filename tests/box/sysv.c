@@ -64,9 +64,8 @@ Test(sysv, a_key_may_be_written_in_any_base)
 
 Test(sysv, policies_hold_as_for_any_box)
 {
-    rbx_box *one = opened(key_text, &(rbx_box_options){.size = 64,
-                                                       .backing = RBX_SYSV,
-                                                       .policy = RBX_LAST_ONE_OUT});
+    rbx_box *one = opened(
+        key_text, &(rbx_box_options){.size = 64, .backing = RBX_SYSV, .policy = RBX_LAST_ONE_OUT});
     rbx_box *two = opened(key_text, &join_sysv);
     succeeds(rbx_box_close(one));
     cr_assert(has_segment());
@@ -190,8 +189,8 @@ Test(sysv, a_box_whose_segment_was_removed_is_stale_and_made_anew)
 Test(sysv, a_read_only_handle_sees_the_segment)
 {
     rbx_box *one = opened(key_text, &sysv);
-    rbx_box *two =
-        opened(key_text, &(rbx_box_options){.backing = RBX_SYSV, .read_only = true, .prefault = true});
+    rbx_box *two = opened(
+        key_text, &(rbx_box_options){.backing = RBX_SYSV, .read_only = true, .prefault = true});
     strcpy(rbx_box_data(one), "seen");
     cr_assert_str_eq((char *)rbx_box_data(two), "seen");
     succeeds(rbx_box_close(two));
@@ -239,9 +238,9 @@ Test(raw, maps_a_file_and_never_past_its_end)
     const rbx_box_options raw = {.raw = true, .backing = RBX_FILE};
     refuses(-EPROTO, "0 bytes", rbx_box_open(&box, path, &raw));
     cr_assert_eq(write(fd, "12345", 5), 5);
-    refuses(-EPROTO, "has 5 bytes; this program asked for 6",
-            rbx_box_open(&box, path, &(rbx_box_options){.raw = true, .backing = RBX_FILE,
-                                                        .size = 6}));
+    refuses(
+        -EPROTO, "has 5 bytes; this program asked for 6",
+        rbx_box_open(&box, path, &(rbx_box_options){.raw = true, .backing = RBX_FILE, .size = 6}));
     box = opened(path, &raw);
     cr_assert_eq(memcmp(rbx_box_data(box), "12345", 5), 0);
     succeeds(rbx_box_close(box));

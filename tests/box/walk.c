@@ -53,8 +53,7 @@ static int own(void *arg)
 Test(walk, shows_every_box_of_this_user_with_what_the_kernel_knows)
 {
     needs_own_shm("size=10m");
-    rbx_box *one =
-        opened("one", &(rbx_box_options){.size = 5000, .tag = 0xbeef, .mode = 0640});
+    rbx_box *one = opened("one", &(rbx_box_options){.size = 5000, .tag = 0xbeef, .mode = 0640});
     rbx_box *again = opened("one", &(rbx_box_options){.read_only = true});
     rbx_box *last = opened("last", &(rbx_box_options){.size = 1, .policy = RBX_LAST_ONE_OUT});
     rbx_box *kept = opened("kept", &(rbx_box_options){.size = 1, .policy = RBX_KEEP});
@@ -243,8 +242,8 @@ Test(walk, drafts_that_a_crash_left_are_reclaimed_and_live_ones_are_not)
 {
     char directory[4096];
     snprintf(directory, sizeof directory, "%s", own_directory("/tmp"));
-    int fd = open(in_directory(directory, "ringbox-draft.0123456789abcdef"),
-                  O_CREAT | O_RDWR, 0600);
+    int fd =
+        open(in_directory(directory, "ringbox-draft.0123456789abcdef"), O_CREAT | O_RDWR, 0600);
     struct flock held = {.l_type = F_WRLCK, .l_start = ((off_t)3 << 61) + 5, .l_len = 1};
     cr_assert_eq(fcntl(fd, F_OFD_SETLK, &held), 0); /* as its maker holds ATTACH */
     cr_assert_eq(rbx_box_reclaim_unused(directory), 0);

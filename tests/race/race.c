@@ -2,9 +2,9 @@
 /*
  * race [PROCESSES [ROUNDS]]
  *
- * Many processes open-or-create, write, own, leak, close and so unlink the same two names, one under
- * 'owner unlinks' and one under 'last one out', while they are killed with SIGKILL and stopped and
- * continued at random. Every process checks at every step that
+ * Many processes open-or-create, write, own, leak, close and so unlink the same two names, one
+ * under 'owner unlinks' and one under 'last one out', while they are killed with SIGKILL and
+ * stopped and continued at random. Every process checks at every step that
  *  - no box that it sees is half made,
  *  - no box that a living handle owns, or that under 'last one out' is attached, loses its name,
  *  - no box loses its name under a reader unless its owner said that it was going to close it,

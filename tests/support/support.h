@@ -58,10 +58,10 @@ struct child {
     int to_child;
     int from_child;
 };
-struct child start(int (*body)(void *arg), void *arg);  /* returns when body has returned */
+struct child start(int (*body)(void *arg), void *arg);         /* returns when body has returned */
 struct child start_running(int (*body)(void *arg), void *arg); /* returns at once */
-int said(struct child *child);   /* what body returned */
-int finish(struct child *child); /* lets it _exit cleanly; its exit code */
+int said(struct child *child);                                 /* what body returned */
+int finish(struct child *child);  /* lets it _exit cleanly; its exit code */
 void murder(struct child *child); /* kill -9 */
 int reap(struct child *child);    /* once it ended by itself: exit code, or 128 + signal */
 /* Runs body in a child that then exits; what body returned (0..127). */
