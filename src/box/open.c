@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * open.c: making a box and joining one.
+ * open.c: joining a box, and the choice between joining and making one.
  *
- * A box is made in a file without a name, so that death at any point leaves nothing, and gets its
- * name last. Joining is: open; GATE shared; ATTACH; GATE off; open again, to map, since a mapping
- * would carry the locks of its description into a child; does the name still mean the same file?
+ * Joining is: open; GATE shared; ATTACH; GATE off; open again, to map, since a mapping would carry
+ * the locks of its description into a child; does the name still mean the same file?
  */
 #include <errno.h>
 #include <string.h>
@@ -16,9 +15,9 @@
 #include "../os/lock.h"
 #include "../os/map.h"
 #include "../os/process.h"
-#include "draft.h"
 #include "handle.h"
 #include "life.h"
+#include "make.h"
 
 enum { RETRY_PAUSE_NS = 20000 };
 
@@ -53,187 +52,6 @@ static int check_options(const rbx_box_options *o, const char *name)
                         "join it with the size it has",
                         called);
     return 0;
-}
-
-/* ---- making ------------------------------------------------------------------------------- */
-
-static int create_memfd_twice(struct rbx_fd *fd, struct rbx_fd *second, const char *label,
-                              bool huge_pages)
-{
-    int err = rbx_fd_create_memfd(fd, label, huge_pages);
-    if (err < 0)
-        return err;
-    err = rbx_fd_reopen(second, fd->fd, RBX_FD_WRITE);
-    if (err < 0)
-        rbx_fd_close(fd);
-    return err;
-}
-
-/* The file of a new box, opened to lock and again to map. */
-static int create_file(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft,
-                       struct rbx_fd *to_map)
-{
-    if (o->backing != RBX_MEMFD)
-        return rbx_draft_create(draft, &box->fd, to_map, &box->name);
-    if (o->huge_pages && create_memfd_twice(&box->fd, to_map, box->name.text, true) == 0)
-        return 0;
-    return create_memfd_twice(&box->fd, to_map, box->name.text, false);
-}
-
-static int fill_header(struct rbx_box *box, const rbx_box_options *o, uint32_t page_size)
-{
-    struct rbx_box_header *header = box->header;
-    memcpy(header->magic, RBX_HEADER_MAGIC, sizeof header->magic);
-    header->byte_order = RBX_HEADER_BYTE_ORDER;
-    header->version = RBX_HEADER_VERSION;
-    header->word_bits = sizeof(void *) * 8;
-    header->header_size = RBX_HEADER_SIZE;
-    header->backing = (uint32_t)o->backing;
-    header->page_size = page_size;
-    header->size = o->size;
-    header->tag = o->tag;
-    header->created_ns = rbx_clock_realtime();
-    header->sysv_key = box->name.key;
-    /* Relaxed: nobody else can see the box yet. */
-    atomic_store_explicit(&header->policy, (uint32_t)o->policy, memory_order_relaxed);
-    if (o->backing == RBX_SYSV) {
-        atomic_store_explicit(&header->state, RBX_BOX_MAKING, memory_order_relaxed);
-        atomic_store_explicit(&header->sysv_id, -1, memory_order_relaxed);
-    }
-    return rbx_random(header->id, sizeof header->id);
-}
-
-static int take_locks(struct rbx_box *box, const rbx_box_options *o)
-{
-    int err = rbx_handle_attach(box);
-    if (err < 0)
-        return err;
-    if (o->backing == RBX_SYSV) {
-        err = rbx_lock_try(box->fd.fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
-        if (err < 0)
-            return err;
-    }
-    if (o->policy == RBX_OWNER_UNLINKS) {
-        err = rbx_handle_take_ownership(box);
-        if (err < 0)
-            return err;
-        box->header->creator_pid =
-            atomic_load_explicit(&box->header->owner_pid, memory_order_relaxed); /* just stored */
-    } else {
-        box->header->creator_pid = rbx_process_self().pid;
-    }
-    return 0;
-}
-
-static int run_init(struct rbx_box *box, const rbx_box_options *o)
-{
-    if (!o->init)
-        return 0;
-    int err = o->init(box->data, box->size, o->init_arg);
-    if (err >= 0)
-        return 0;
-    return rbx_fail(err, "the init callback of box '%s' gave up: %m", box->name.text);
-}
-
-/* Its bytes and their first contents. */
-static int lay_out(struct rbx_box *box, const rbx_box_options *o, const struct rbx_fd *to_map)
-{
-    const char *called = box->name.text;
-    struct rbx_file_facts facts;
-    int64_t page_size = rbx_file_page_size(box->fd.fd);
-    int err = page_size < 0 ? (int)page_size : 0;
-    if (err == 0)
-        err = rbx_file_chmod(box->fd.fd, o->mode ? o->mode : 0600);
-    if (err == 0)
-        err = rbx_file_look(box->fd.fd, &facts);
-    if (err < 0)
-        return rbx_fail(err, "cannot set up box '%s': %m", called);
-    box->id = facts.id;
-    box->created = true;
-    box->size = o->size;
-    uint64_t payload_here = o->backing == RBX_SYSV ? 0 : o->size;
-    uint64_t file_size = rbx_header_file_size(payload_here, (uint64_t)page_size);
-    err = rbx_file_reserve(box->fd.fd, file_size);
-    if (err < 0)
-        return rbx_fail(err, "no room for the %llu bytes of box '%s': %m",
-                        (unsigned long long)file_size, called);
-    err = rbx_handle_map(box, to_map, file_size, o);
-    if (err < 0)
-        return err;
-    err = fill_header(box, o, (uint32_t)page_size);
-    if (err == 0)
-        err = take_locks(box, o);
-    return err < 0 ? rbx_fail(err, "cannot lock box '%s': %m", called) : 0;
-}
-
-/* Everything but the name. On failure the caller frees the handle and discards the draft. */
-static int make(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft *draft)
-{
-    struct rbx_fd to_map = RBX_FD_CLOSED;
-    int err = create_file(box, o, draft, &to_map);
-    if (err < 0)
-        return rbx_fail(err, "cannot create box '%s': %m", box->name.text);
-    err = lay_out(box, o, &to_map);
-    rbx_fd_close(&to_map);
-    return err < 0 || o->backing == RBX_SYSV ? err : run_init(box, o);
-}
-
-static int foreign_segment(const struct rbx_name *name)
-{
-    return rbx_fail(-EEXIST,
-                    "a System V segment with key %s exists that is not a ringbox box: open it raw",
-                    name->text);
-}
-
-/*
- * Before the box has its name: 0 when the key is free, -EEXIST when a foreign segment has it,
- * -EAGAIN when another box came. The segment of a box is younger than its name and goes before it;
- * so one that exists before and after a look that finds no name is no box's.
- */
-static int check_key(const struct rbx_name *name)
-{
-    int32_t before, after;
-    struct rbx_file_facts facts;
-    if (rbx_sysv_find(name->key, &before) == -ENOENT)
-        return 0;
-    if (rbx_name_look(name, &facts) != -ENOENT)
-        return -EAGAIN;
-    if (rbx_sysv_find(name->key, &after) < 0 || before != after)
-        return -EAGAIN;
-    return foreign_segment(name);
-}
-
-static int map_segment(struct rbx_box *box, const rbx_box_options *o)
-{
-    const struct rbx_name *name = &box->name;
-    int32_t id;
-    int err = rbx_sysv_create(name->key, o->size, o->mode ? o->mode : 0600, o->huge_pages, &id);
-    if (err == -EEXIST)
-        return foreign_segment(name);
-    if (err < 0)
-        return rbx_fail(err, "cannot create a System V segment with key %s: %m", name->text);
-    /* Relaxed: GATE, a system call, orders it for those who join. */
-    atomic_store_explicit(&box->header->sysv_id, id, memory_order_relaxed);
-    err = rbx_sysv_map(&box->data, id, true);
-    if (err < 0)
-        return rbx_fail(err, "cannot map the System V segment with key %s: %m", name->text);
-    rbx_handle_tune(box, o);
-    return 0;
-}
-
-/* The segment of a System V box, made while we hold GATE and so nobody can join. */
-static int make_segment(struct rbx_box *box, const rbx_box_options *o)
-{
-    int err = map_segment(box, o);
-    if (err == 0)
-        err = run_init(box, o);
-    /* Also of a failure: the segment to remove, if any, is then the one that sysv_id names. */
-    atomic_store_explicit(&box->header->state, RBX_BOX_READY, memory_order_relaxed);
-    if (err < 0)
-        rbx_life_remove(box);
-    else
-        rbx_lock_drop(box->fd.fd, RBX_LOCK_GATE);
-    return err;
 }
 
 /* ---- joining ------------------------------------------------------------------------------ */
@@ -493,28 +311,6 @@ static int try_open(rbx_box **out, const char *name, const rbx_box_options *o, o
     return err;
 }
 
-/* A new box under the name: -EAGAIN when another got it first. */
-static int create(struct rbx_box *box, const rbx_box_options *o)
-{
-    struct rbx_draft draft = {""};
-    int err = o->backing == RBX_SYSV ? check_key(&box->name) : 0;
-    if (err == 0)
-        err = make(box, o, &draft);
-    if (err == 0 && o->backing == RBX_MEMFD) {
-        err = rbx_file_seal(box->fd.fd);
-        if (err < 0)
-            rbx_fail(err, "cannot seal box '%s': %m", box->name.text);
-    } else if (err == 0) {
-        err = rbx_draft_publish(&draft, &box->fd, &box->name);
-        if (err == -EEXIST)
-            err = -EAGAIN;
-        else if (err < 0)
-            rbx_fail(err, "cannot name box '%s': %m", box->name.text);
-    }
-    rbx_draft_discard(&draft, &box->name);
-    return err == 0 && o->backing == RBX_SYSV ? make_segment(box, o) : err;
-}
-
 /* For create only: out of the way what a crash left behind, -EEXIST for anything else. */
 static int make_way(const struct rbx_box *box)
 {
@@ -530,18 +326,18 @@ static int make_way(const struct rbx_box *box)
 /* Huge pages are a wish: none may be left when it comes to reserving them. */
 static int create_memfd(rbx_box **out, const char *name, const rbx_box_options *o)
 {
-    int err = try_open(out, name, o, create);
+    int err = try_open(out, name, o, rbx_box_make);
     if (err != -ENOSPC || !o->huge_pages)
         return err;
     rbx_box_options plain = *o;
     plain.huge_pages = false;
-    return try_open(out, name, &plain, create);
+    return try_open(out, name, &plain, rbx_box_make);
 }
 
 static int create_only(struct rbx_box *box, const rbx_box_options *o)
 {
     int err = make_way(box);
-    return err < 0 ? err : create(box, o);
+    return err < 0 ? err : rbx_box_make(box, o);
 }
 
 static int open_once(rbx_box **out, const char *name, const rbx_box_options *o)
@@ -554,7 +350,7 @@ static int open_once(rbx_box **out, const char *name, const rbx_box_options *o)
         return try_open(out, name, o, create_only);
     int err = try_open(out, name, o, join);
     if (err == -ENOENT && o->how == RBX_OPEN_OR_CREATE && !o->read_only)
-        err = try_open(out, name, o, create);
+        err = try_open(out, name, o, rbx_box_make);
     return err;
 }
 
