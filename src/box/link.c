@@ -178,7 +178,7 @@ static int make_way(const struct rbx_box *box, const struct rbx_name *at, const 
 {
     struct rbx_fd fd = RBX_FD_CLOSED;
     struct rbx_file_facts facts;
-    struct link old;
+    struct link old = {0};
     int err = read_link(&fd, rbx_name_dir(at), at->entry, RBX_FD_WRITE, &facts, &old);
     if (err == -ENOENT)
         return 0;
@@ -253,10 +253,10 @@ int rbx_box_open_link(rbx_box **box, const char *link_path, const rbx_box_option
 {
     struct rbx_fd fd = RBX_FD_CLOSED;
     struct rbx_file_facts facts;
-    struct link link;
+    struct link link = {0};
     rbx_box_options wanted = options ? *options : (rbx_box_options){0};
     *box = NULL;
-    int err = rbx_name_check_text(link_path, "the path of a link file");
+    int err = rbx_name_check_text(link_path ? link_path : "", "the path of a link file");
     if (err < 0)
         return err;
     if (wanted.raw || wanted.how == RBX_CREATE_ONLY)

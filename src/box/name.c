@@ -29,7 +29,7 @@ static size_t utf8_length(const unsigned char *s)
 
 int rbx_name_check_text(const char *text, const char *what)
 {
-    if (!text || !*text)
+    if (!*text)
         return rbx_fail(-EINVAL, "%s may not be empty", what);
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         size_t length = utf8_length(s);
@@ -101,7 +101,9 @@ int rbx_name_parse(struct rbx_name *name, const char *text, rbx_box_backing back
 {
     *name = (struct rbx_name){.backing = backing, .dir = RBX_FD_CLOSED};
     int err = 0;
-    if (backing != RBX_MEMFD || (text && *text))
+    if (!text)
+        text = "";
+    if (backing != RBX_MEMFD || *text)
         err = rbx_name_check_text(text, "the name of a box");
     if (err < 0)
         return err;
@@ -113,7 +115,7 @@ int rbx_name_parse(struct rbx_name *name, const char *text, rbx_box_backing back
         err = parse_path(name, text);
         break;
     case RBX_MEMFD:
-        if (text && strlen(text) > RBX_NAME_MAX)
+        if (strlen(text) > RBX_NAME_MAX)
             err = rbx_fail(-ENAMETOOLONG,
                            "the label of a box may have %d bytes; '%.40s...' is "
                            "longer",
@@ -127,7 +129,7 @@ int rbx_name_parse(struct rbx_name *name, const char *text, rbx_box_backing back
     }
     if (err < 0)
         return err;
-    name->text = strdup(text ? text : "");
+    name->text = strdup(text);
     if (!name->text) {
         rbx_name_free(name);
         return rbx_fail(-ENOMEM, "cannot keep the name of a box: %m");

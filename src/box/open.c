@@ -163,7 +163,7 @@ static int join_segment(struct rbx_box *box, const rbx_box_options *o)
 {
     const char *called = box->name.text;
     struct rbx_box_header header;
-    struct rbx_sysv_facts facts;
+    struct rbx_sysv_facts facts = {0};
     int err = rbx_header_read(&header, box->fd.fd, RBX_HEADER_SIZE, called);
     if (err < 0)
         return err;
@@ -247,7 +247,7 @@ static int join_raw(struct rbx_box *box, const rbx_box_options *o)
     uint64_t size;
     int err;
     if (o->backing == RBX_SYSV) {
-        struct rbx_sysv_facts facts;
+        struct rbx_sysv_facts facts = {0};
         int32_t id;
         err = rbx_sysv_find(box->name.key, &id);
         if (err == 0)

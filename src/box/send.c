@@ -65,7 +65,7 @@ static int check_message(const struct rbx_box_message *message)
 static int adopt(struct rbx_box *box, const struct rbx_fd *to_map)
 {
     const char *called = box->name.text;
-    struct rbx_file_facts facts, second;
+    struct rbx_file_facts facts = {0}, second = {0};
     struct rbx_box_header header;
     int err = rbx_file_look(box->fd.fd, &facts);
     if (err == 0)

@@ -210,7 +210,7 @@ static int receive_now(int sock, void *message, size_t size, int *fds, size_t co
 
 int rbx_fd_receive(struct rbx_fd *f, size_t count, int sock, void *message, size_t size)
 {
-    int fds[RBX_FD_SEND_MAX];
+    int fds[RBX_FD_SEND_MAX] = {0};
     for (;;) {
         int err = await_readable(sock);
         if (err < 0)

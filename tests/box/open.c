@@ -213,6 +213,7 @@ Test(open, prefault_lock_and_huge_pages_are_wishes)
 
 Test(open, memory_that_may_not_be_locked_opens_unlocked)
 {
+    not_under_address_sanitizer("makes mlock do nothing");
     const char *name = own_name("unlocked");
     if (geteuid() == 0) /* root has CAP_IPC_LOCK, for which the limit does not count */
         cr_assert_eq(setresuid(65534, 65534, 65534), 0);
@@ -226,6 +227,7 @@ Test(open, memory_that_may_not_be_locked_opens_unlocked)
 
 Test(open, memory_that_may_be_locked_says_so)
 {
+    not_under_address_sanitizer("makes mlock do nothing");
     const char *name = own_name("locked");
     rbx_box *box = opened(name, &(rbx_box_options){.size = 4096, .lock_memory = true});
     rbx_box_info info;

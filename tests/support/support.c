@@ -33,6 +33,20 @@ const char *own_name(const char *label)
     return name;
 }
 
+__attribute__((destructor)) static void unlink_own_names(void)
+{
+    char prefix[64], path[512];
+    DIR *directory = opendir("/dev/shm");
+    int length = snprintf(prefix, sizeof prefix, "ringbox.t.%d.", (int)getpid());
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        snprintf(path, sizeof path, "/dev/shm/%s", entry->d_name);
+        if (strncmp(entry->d_name, prefix, (size_t)length) == 0)
+            unlink(path);
+    }
+    if (directory)
+        closedir(directory);
+}
+
 const char *shm_path(const char *name)
 {
     char *path = next_buffer();

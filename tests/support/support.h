@@ -10,7 +10,8 @@
 
 #include <ringbox/ringbox.h>
 
-/* A box name that no other test process uses: "t.PID.label". The last four stay valid. */
+/* A box name that no other test process uses: "t.PID.label"; the last eight strings stay valid.
+   What a test that fails leaves under it goes when its process ends. */
 const char *own_name(const char *label);
 /* The file behind such a name. */
 const char *shm_path(const char *name);
@@ -73,6 +74,13 @@ int in_child(int (*body)(void *arg), void *arg);
         if (geteuid() != 0)                                                                        \
             cr_skip_test("SKIP: needs root");                                                      \
     } while (0)
+
+/* Ends the test as skipped in a build with the address sanitizer, which `does` this. */
+#ifdef __SANITIZE_ADDRESS__
+#define not_under_address_sanitizer(does) cr_skip_test("SKIP: the address sanitizer " does)
+#else
+#define not_under_address_sanitizer(does) ((void)0)
+#endif
 
 /* A /dev/shm of this process's own, with these mount options; ends the test as skipped where that
    is not allowed. */
