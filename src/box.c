@@ -15,7 +15,10 @@ static rbx_box_policy policy_of(const struct rbx_box *box)
     return (rbx_box_policy)atomic_load_explicit(&box->header->policy, memory_order_relaxed);
 }
 
-/* Whether the name might have nobody left to remove it once this handle is gone. */
+/*
+ * Whether the name might have nobody left to remove it once this handle is gone. One that only
+ * looks, or that found the box without users, leaves a dead owner's box as it is.
+ */
 static bool might_be_last(const struct rbx_box *box)
 {
     if (box->name.backing == RBX_MEMFD)
@@ -24,7 +27,8 @@ static bool might_be_last(const struct rbx_box *box)
     case RBX_LAST_ONE_OUT:
         return true;
     case RBX_OWNER_UNLINKS:
-        return rbx_lock_held(box->fd.fd, RBX_LOCK_OWNER) == 0;
+        return !box->read_only && !box->found_unused &&
+               rbx_lock_held(box->fd.fd, RBX_LOCK_OWNER) == 0;
     default:
         return false;
     }
@@ -88,11 +92,11 @@ bool rbx_box_was_created(const rbx_box *box)
 void *rbx_box_fit(const rbx_box *box, size_t size, size_t alignment)
 {
     if (size > box->size) {
-        rbx_fail(-EPROTO, "box '%s' has %zu bytes; this program wants to see %zu of them",
+        rbx_fail(-EPROTO, "box '%s' has %zu bytes; this program asks for something of %zu",
                  box->name.text, box->size, size);
         return NULL;
     }
-    if ((uintptr_t)box->data % alignment) {
+    if (alignment > 1 && (uintptr_t)box->data % alignment) {
         rbx_fail(-EPROTO, "the data of box '%s' is not aligned to %zu bytes", box->name.text,
                  alignment);
         return NULL;
@@ -134,8 +138,12 @@ int rbx_box_own(rbx_box *box)
     if (box->read_only)
         return rbx_fail(-EACCES, "a read-only handle cannot own box '%s'", box->name.text);
     err = rbx_handle_take_ownership(box);
+    if (err == -EAGAIN)
+        return rbx_fail(-EBUSY, "box '%s' has a living owner: process %d, by its own count",
+                        box->name.text,
+                        (int)atomic_load_explicit(&box->header->owner_pid, memory_order_relaxed));
     if (err < 0)
-        return rbx_fail(err == -EAGAIN ? -EBUSY : err, "cannot own box '%s': %m", box->name.text);
+        return rbx_fail(err, "cannot own box '%s': %m", box->name.text);
     int means = rbx_name_means(&box->name, &box->id);
     if (means <= 0) {
         box->owner = false;
@@ -164,13 +172,13 @@ int rbx_box_attached(const rbx_box *box)
 
 int rbx_box_stale(const rbx_box *box)
 {
+    int err = rbx_handle_check(box);
+    if (err < 0)
+        return err;
     if (box->name.backing == RBX_MEMFD)
         return 0;
     if (box->raw && box->name.backing == RBX_SYSV)
         return rbx_fail(-ENOTSUP, "'%s' is mapped raw: its key is not watched", box->name.text);
-    int err = rbx_handle_check(box);
-    if (err < 0)
-        return err;
     int means = rbx_name_means(&box->name, &box->id);
     if (means < 0)
         return rbx_fail(means, "cannot look up the name of box '%s': %m", box->name.text);

@@ -63,7 +63,7 @@ int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd, const st
     int err = rbx_file_link_from(rbx_name_dir(name), draft->entry, name->entry);
     if (err == 0)
         rbx_draft_discard(draft, name);
-    return err == -ENOENT ? -EAGAIN : err;
+    return err;
 }
 
 void rbx_draft_discard(struct rbx_draft *draft, const struct rbx_name *name)

@@ -17,7 +17,7 @@ struct rbx_draft {
 /* Creates it where `name` will be, and opens it twice: once to lock, once to map or write. */
 int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, struct rbx_fd *second,
                      const struct rbx_name *name);
-/* -EEXIST: the name is taken; -EAGAIN: a reclaimer took the draft in the moment before its maker
+/* -EEXIST: the name is taken; -ENOENT: a reclaimer took the draft in the moment before its maker
    locked it. */
 int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd,
                       const struct rbx_name *name);

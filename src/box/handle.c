@@ -80,7 +80,7 @@ int rbx_handle_attach(struct rbx_box *box)
         if (err != -EAGAIN)
             return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOSYS ? -ENOLCK : err;
     }
-    return -EAGAIN;
+    return -EBUSY;
 }
 
 int rbx_handle_take_ownership(struct rbx_box *box)

@@ -12,6 +12,10 @@
 #include "header.h"
 #include "name.h"
 
+/* Not an error: another process came or went, and the whole step is to be tried again. No errno,
+   lest one that a callback or the system gives be taken for it. */
+#define RBX_RETRY (-4096)
+
 struct rbx_box {
     struct rbx_name name;
     /* An open file description of this handle's own: it holds ATTACH and, in the owner, OWNER.
@@ -29,6 +33,7 @@ struct rbx_box {
     bool read_only;
     bool raw;
     bool locked;
+    bool found_unused; /* joined when nobody else was attached, by RBX_OPEN_ONLY */
 };
 
 /* Whether this process attached the handle, rather than inherited it through fork(). */

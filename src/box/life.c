@@ -6,6 +6,7 @@
 #include "../error.h"
 #include "../os/lock.h"
 #include "../os/map.h"
+#include "../os/process.h"
 #include "link.h"
 
 static int32_t segment_of(const struct rbx_box_header *header)
@@ -18,19 +19,47 @@ static bool is_making(const struct rbx_box_header *header)
     return atomic_load_explicit(&header->state, memory_order_relaxed) == RBX_BOX_MAKING;
 }
 
+bool rbx_life_same_ipc(const struct rbx_box_header *header)
+{
+    uint64_t own = rbx_process_ipc_namespace();
+    return own == 0 || header->ipc_namespace == 0 || own == header->ipc_namespace;
+}
+
+/* Only what is certain counts: a segment that may not be looked at is not lost. */
 bool rbx_life_lost_segment(const struct rbx_box_header *header)
 {
     struct rbx_sysv_facts facts;
-    return header->backing == RBX_SYSV && !is_making(header) &&
-           (rbx_sysv_look(segment_of(header), &facts) == -EIDRM || facts.key != header->sysv_key);
+    if (header->backing != RBX_SYSV || is_making(header) || !rbx_life_same_ipc(header))
+        return false;
+    int err = rbx_sysv_look(segment_of(header), &facts);
+    return err == -EIDRM || (err == 0 && facts.key != header->sysv_key);
 }
 
 bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached)
 {
+    if (header->backing == RBX_SYSV && !rbx_life_same_ipc(header))
+        return false; /* its segment could not be removed from here */
     if (rbx_life_lost_segment(header))
         return true;
     uint32_t policy = atomic_load_explicit(&header->policy, memory_order_relaxed); /* a copy */
     return attached == 0 && (policy != RBX_KEEP || is_making(header));
+}
+
+/*
+ * The segment of a maker that died on the way, or -1. It is there or not. The key was free when the
+ * name was made, so what has it and is no older (by the coarser clock of the two, and some slack),
+ * of the right size, and used by nobody is what that process made.
+ */
+static int32_t half_made_segment(const struct rbx_box_header *header)
+{
+    enum { SLACK_S = 2 };
+    struct rbx_sysv_facts facts;
+    int32_t id;
+    if (rbx_sysv_find(header->sysv_key, &id) < 0 || rbx_sysv_look(id, &facts) < 0 ||
+        facts.size != header->size || facts.attached != 0 ||
+        facts.created_s + SLACK_S < header->created_ns / 1000000000U)
+        return -1;
+    return id;
 }
 
 /*
@@ -39,21 +68,13 @@ bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached)
  */
 static int remove_segment(const struct rbx_box_header *header)
 {
+    struct rbx_sysv_facts facts;
     if (header->backing != RBX_SYSV)
         return 0;
-    struct rbx_sysv_facts facts;
-    int32_t id = segment_of(header);
-    if (is_making(header)) {
-        /* Its maker died on the way. The segment may be there or not; it is ours only if that
-           process made it, since then, and nobody uses it. */
-        if (rbx_sysv_find(header->sysv_key, &id) < 0 || rbx_sysv_look(id, &facts) < 0 ||
-            facts.creator_pid != header->creator_pid || facts.attached != 0 ||
-            facts.created_s < header->created_ns / 1000000000U)
-            return 0;
-    } else if (rbx_sysv_look(id, &facts) < 0 || facts.key != header->sysv_key) {
-        return 0;
-    }
-    int err = rbx_sysv_remove(id);
+    int32_t id = is_making(header) ? half_made_segment(header) : segment_of(header);
+    int err = rbx_sysv_look(id, &facts);
+    if (err == 0 && facts.key == header->sysv_key)
+        err = rbx_sysv_remove(id);
     return err == -EIDRM ? 0 : err;
 }
 
@@ -63,7 +84,7 @@ static int remove_all(const struct rbx_name *name, const struct rbx_box_header *
     int err = remove_segment(header);
     if (err < 0)
         return err;
-    rbx_link_remove(header);
+    rbx_link_remove(name, header);
     return rbx_file_unlink(rbx_name_dir(name), name->entry);
 }
 
@@ -90,13 +111,15 @@ static int lock_out_everyone(int fd, uint64_t patience_ns)
 }
 
 static int judge(struct rbx_box_header *header, const struct rbx_file_facts *facts, int fd,
-                 const char *called)
+                 const struct rbx_name *name)
 {
     /* First who is attached, then the header: only an attached handle may change that. */
     int attached = rbx_handle_count(fd, 1);
     if (attached < 0)
         return attached;
-    int err = rbx_header_read(header, fd, facts->size, called);
+    int err = rbx_header_read(header, fd, facts->size, name->text);
+    if (err == 0)
+        err = rbx_name_check_header(name, header);
     if (err < 0)
         return err;
     return rbx_life_is_orphan(header, attached) ? 0 : -EBUSY;
@@ -107,11 +130,11 @@ static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts
 {
     struct rbx_box_header header;
     /* Without locks first, so that a box in use is not held up by being looked at. */
-    int err = judge(&header, facts, fd, name->text);
+    int err = judge(&header, facts, fd, name);
     if (err == 0)
         err = lock_out_everyone(fd, patience_ns);
     if (err == 0)
-        err = judge(&header, facts, fd, name->text);
+        err = judge(&header, facts, fd, name);
     if (err < 0)
         return err;
     /* Last: until now a handle that has gone since could have removed the name. */
@@ -121,20 +144,16 @@ static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts
     return remove_all(name, &header);
 }
 
-/* Opens what has a name, for writing, if it is a regular file. */
+/* Opens what has a name, for writing, if it is a regular file: else -EPROTO. */
 static int open_regular(struct rbx_fd *fd, int dir, const char *entry, struct rbx_file_facts *facts)
 {
     int err = rbx_file_look_at(dir, entry, facts);
-    if (err < 0)
-        return err;
-    if (facts->type != RBX_FILE_REGULAR)
-        return -EPROTO;
-    err = rbx_fd_open(fd, dir, entry, RBX_FD_WRITE);
-    if (err < 0)
-        return err;
-    err = rbx_file_look(fd->fd, facts);
+    if (err == 0 && facts->type == RBX_FILE_REGULAR)
+        err = rbx_fd_open(fd, dir, entry, RBX_FD_WRITE);
+    if (err == 0 && rbx_fd_is_open(fd))
+        err = rbx_file_look(fd->fd, facts);
     if (err == 0 && facts->type != RBX_FILE_REGULAR)
-        err = -EPROTO;
+        err = rbx_fail(-EPROTO, "'%s' is not a regular file, and so no box", entry);
     if (err < 0)
         rbx_fd_close(fd);
     return err;

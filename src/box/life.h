@@ -32,7 +32,10 @@ int rbx_life_reclaim_draft(const char *path);
 /* Whether a box without handles is one that rbx_life_reclaim may remove. */
 bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached);
 
-/* Whether a System V box has lost its segment. */
+/* Whether the System V keys and ids of a box are those of this process. */
+bool rbx_life_same_ipc(const struct rbx_box_header *header);
+
+/* Whether a System V box has certainly lost its segment. */
 bool rbx_life_lost_segment(const struct rbx_box_header *header);
 
 #endif

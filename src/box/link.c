@@ -12,6 +12,7 @@
 #include "link.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,26 +119,9 @@ static int remove_read(struct rbx_fd *fd, int dir, const char *entry, const stru
     return err == -ENOENT ? 0 : err;
 }
 
-void rbx_link_remove(const struct rbx_box_header *header)
-{
-    if (!header->link[0] || !memchr(header->link, '\0', sizeof header->link))
-        return;
-    struct rbx_fd fd = RBX_FD_CLOSED;
-    struct rbx_file_facts facts;
-    struct link link;
-    char own_id[ID_DIGITS + 1];
-    if (read_link(&fd, RBX_AT_CWD, header->link, RBX_FD_WRITE, &facts, &link) < 0)
-        return;
-    print_id(header->id, own_id);
-    if (strcmp(link.id, own_id) == 0)
-        remove_read(&fd, RBX_AT_CWD, header->link, &facts.id);
-    rbx_fd_close(&fd);
-}
-
 /* What the second line says of a box: for a file, wherever the reader's working directory is. */
-static int target_of(const struct rbx_box *box, char *target, size_t size)
+static int target_of(const struct rbx_name *name, char *target, size_t size)
 {
-    const struct rbx_name *name = &box->name;
     if (name->backing == RBX_FILE)
         return rbx_directory_absolute(name->dir.fd, name->entry, target, size);
     if (name->backing == RBX_SYSV)
@@ -145,6 +129,41 @@ static int target_of(const struct rbx_box *box, char *target, size_t size)
     else
         snprintf(target, size, "%s", name->text);
     return 0;
+}
+
+/* Opens the link file that the header speaks of, if it is one and names this very box. */
+static int open_own_link(struct rbx_fd *fd, struct rbx_file_facts *facts,
+                         const struct rbx_name *name, const char *path, const uint8_t box_id[16])
+{
+    struct link link = {0};
+    char target[TEXT_MAX], id[ID_DIGITS + 1];
+    int err = target_of(name, target, sizeof target);
+    if (err == 0)
+        err = read_link(fd, RBX_AT_CWD, path, RBX_FD_WRITE, facts, &link);
+    if (err < 0)
+        return err;
+    print_id(box_id, id);
+    if (link.backing == name->backing && strcmp(link.name, target) == 0 && strcmp(link.id, id) == 0)
+        return 0;
+    rbx_fd_close(fd);
+    return -ENOENT;
+}
+
+/* The path that a header speaks of, as a copy that ends. */
+static void copy_path(char path[RBX_LINK_PATH_MAX], const struct rbx_box_header *header)
+{
+    memcpy(path, header->link, RBX_LINK_PATH_MAX);
+    path[RBX_LINK_PATH_MAX - 1] = '\0';
+}
+
+void rbx_link_remove(const struct rbx_name *name, const struct rbx_box_header *header)
+{
+    struct rbx_fd fd = RBX_FD_CLOSED;
+    struct rbx_file_facts facts;
+    char path[RBX_LINK_PATH_MAX];
+    copy_path(path, header);
+    if (path[0] && open_own_link(&fd, &facts, name, path, header->id) == 0)
+        remove_read(&fd, RBX_AT_CWD, path, &facts.id);
 }
 
 static int write_link(const struct rbx_box *box, const struct rbx_name *at, const char *target)
@@ -161,6 +180,8 @@ static int write_link(const struct rbx_box *box, const struct rbx_name *at, cons
     int err = rbx_file_look(box->fd.fd, &facts);
     if (err == 0)
         err = rbx_draft_create(&draft, &fd, &second, at);
+    if (err == 0) /* so that nobody takes the draft for one that its maker has left */
+        err = rbx_lock_try(fd.fd, RBX_LOCK_ATTACH, RBX_LOCK_EXCLUSIVE);
     if (err == 0)
         err = rbx_file_chmod(fd.fd, facts.mode & 0666U);
     if (err == 0)
@@ -190,6 +211,20 @@ static int make_way(const struct rbx_box *box, const struct rbx_name *at, const 
     return -EEXIST;
 }
 
+/* Whether the box has a link file elsewhere. */
+static bool is_linked_elsewhere(const struct rbx_box *box, const char *path)
+{
+    struct rbx_fd fd = RBX_FD_CLOSED;
+    struct rbx_file_facts facts;
+    char kept[RBX_LINK_PATH_MAX];
+    copy_path(kept, box->header);
+    if (!kept[0] || strcmp(kept, path) == 0)
+        return false;
+    int err = open_own_link(&fd, &facts, &box->name, kept, box->header->id);
+    rbx_fd_close(&fd);
+    return err == 0;
+}
+
 /* The caller holds NAME on the box. */
 static int link_locked(struct rbx_box *box, const struct rbx_name *at, const char *path)
 {
@@ -198,14 +233,15 @@ static int link_locked(struct rbx_box *box, const struct rbx_name *at, const cha
     int means = rbx_name_means(&box->name, &box->id);
     if (means <= 0)
         return means < 0 ? means : -ESTALE;
-    if (kept[0] && strcmp(kept, path) != 0)
+    if (is_linked_elsewhere(box, path))
         return -EBUSY;
-    int err = target_of(box, target, sizeof target);
+    int err = target_of(&box->name, target, sizeof target);
     if (err == 0)
         err = make_way(box, at, target);
     if (err < 0)
         return err;
     /* Written down before it exists, so that whoever removes the box finds it. */
+    kept[0] = '\0';
     memcpy(kept + 1, path + 1, strlen(path));
     kept[0] = path[0];
     err = write_link(box, at, target);
@@ -239,10 +275,13 @@ int rbx_box_link(rbx_box *box, const char *link_path)
     }
     rbx_name_free(&at);
     if (err == -EBUSY)
-        return rbx_fail(-EBUSY, "box '%s' has a link file already: '%s'", called,
-                        box->header->link);
+        return rbx_fail(-EBUSY, "box '%s' has a link file already: '%.*s'", called,
+                        (int)sizeof box->header->link, box->header->link);
     if (err == -ESTALE)
         return rbx_fail(err, "the name of box '%s' is gone or means another box", called);
+    if (err == -EEXIST)
+        return rbx_fail(err, "'%s' exists and is no link file to box '%s': not overwritten",
+                        link_path, called);
     if (err < 0)
         return rbx_fail(err == -EAGAIN ? -EBUSY : err, "cannot write the link file '%s': %m",
                         link_path);

@@ -4,8 +4,9 @@
 #define RBX_BOX_LINK_H
 
 #include "header.h"
+#include "name.h"
 
-/* Removes the link file that the header speaks of, if it is one and was made for this very box. */
-void rbx_link_remove(const struct rbx_box_header *header);
+/* Removes the link file that the header speaks of, if it is one and names this very box. */
+void rbx_link_remove(const struct rbx_name *name, const struct rbx_box_header *header);
 
 #endif

@@ -25,6 +25,24 @@ static int create_memfd_twice(struct rbx_fd *fd, struct rbx_fd *second, const ch
     err = rbx_fd_reopen(second, fd->fd, RBX_FD_WRITE);
     if (err < 0)
         rbx_fd_close(fd);
+    return err == -ENOENT ? -ENOTSUP : err; /* no /proc here */
+}
+
+/* Huge pages are a wish: there may be too few when it comes to reserving them. */
+static int create_huge_memfd(struct rbx_fd *fd, struct rbx_fd *second, const char *label,
+                             size_t payload)
+{
+    int err = create_memfd_twice(fd, second, label, true);
+    if (err < 0)
+        return err;
+    int64_t page_size = rbx_file_page_size(fd->fd);
+    err = page_size < 0
+              ? (int)page_size
+              : rbx_file_reserve(fd->fd, rbx_header_file_size(payload, (uint64_t)page_size));
+    if (err < 0) {
+        rbx_fd_close(second);
+        rbx_fd_close(fd);
+    }
     return err;
 }
 
@@ -34,7 +52,7 @@ static int create_file(struct rbx_box *box, const rbx_box_options *o, struct rbx
 {
     if (o->backing != RBX_MEMFD)
         return rbx_draft_create(draft, &box->fd, to_map, &box->name);
-    if (o->huge_pages && create_memfd_twice(&box->fd, to_map, box->name.text, true) == 0)
+    if (o->huge_pages && create_huge_memfd(&box->fd, to_map, box->name.text, o->size) == 0)
         return 0;
     return create_memfd_twice(&box->fd, to_map, box->name.text, false);
 }
@@ -53,6 +71,7 @@ static int fill_header(struct rbx_box *box, const rbx_box_options *o, uint32_t p
     header->tag = o->tag;
     header->created_ns = rbx_clock_realtime();
     header->sysv_key = box->name.key;
+    header->ipc_namespace = o->backing == RBX_SYSV ? rbx_process_ipc_namespace() : 0;
     /* Relaxed: nobody else can see the box yet. */
     atomic_store_explicit(&header->policy, (uint32_t)o->policy, memory_order_relaxed);
     if (o->backing == RBX_SYSV) {
@@ -89,6 +108,8 @@ static int run_init(struct rbx_box *box, const rbx_box_options *o)
     if (!o->init)
         return 0;
     int err = o->init(box->data, box->size, o->init_arg);
+    if (!rbx_handle_is_ours(box))
+        return rbx_handle_check(box); /* init forked, and this is the child: the parent goes on */
     if (err >= 0)
         return 0;
     return rbx_fail(err, "the init callback of box '%s' gave up: %m", box->name.text);
@@ -134,7 +155,11 @@ static int make(struct rbx_box *box, const rbx_box_options *o, struct rbx_draft 
         return rbx_fail(err, "cannot create box '%s': %m", box->name.text);
     err = lay_out(box, o, &to_map);
     rbx_fd_close(&to_map);
-    return err < 0 || o->backing == RBX_SYSV ? err : run_init(box, o);
+    if (err == 0 && o->backing != RBX_SYSV)
+        err = run_init(box, o);
+    if (!rbx_handle_is_ours(box))
+        draft->entry[0] = '\0'; /* the parent's to publish or discard */
+    return err;
 }
 
 static int foreign_segment(const struct rbx_name *name)
@@ -146,8 +171,8 @@ static int foreign_segment(const struct rbx_name *name)
 
 /*
  * Before the box has its name: 0 when the key is free, -EEXIST when a foreign segment has it,
- * -EAGAIN when another box came. The segment of a box is younger than its name and goes before it;
- * so one that exists before and after a look that finds no name is no box's.
+ * RBX_RETRY when another box came. The segment of a box is younger than its name and goes before
+ * it; so one that exists before and after a look that finds no name is no box's.
  */
 static int check_key(const struct rbx_name *name)
 {
@@ -156,9 +181,9 @@ static int check_key(const struct rbx_name *name)
     if (rbx_sysv_find(name->key, &before) == -ENOENT)
         return 0;
     if (rbx_name_look(name, &facts) != -ENOENT)
-        return -EAGAIN;
+        return RBX_RETRY;
     if (rbx_sysv_find(name->key, &after) < 0 || before != after)
-        return -EAGAIN;
+        return RBX_RETRY;
     return foreign_segment(name);
 }
 
@@ -187,11 +212,12 @@ static int make_segment(struct rbx_box *box, const rbx_box_options *o)
     if (err == 0)
         err = run_init(box, o);
     /* Also of a failure: the segment to remove, if any, is then the one that sysv_id names. */
-    atomic_store_explicit(&box->header->state, RBX_BOX_READY, memory_order_relaxed);
-    if (err < 0)
-        rbx_life_remove(box);
-    else
+    if (rbx_handle_is_ours(box))
+        atomic_store_explicit(&box->header->state, RBX_BOX_READY, memory_order_relaxed);
+    if (err == 0)
         rbx_lock_drop(box->fd.fd, RBX_LOCK_GATE);
+    else if (rbx_handle_is_ours(box))
+        rbx_life_remove(box);
     return err;
 }
 
@@ -207,8 +233,8 @@ int rbx_box_make(struct rbx_box *box, const rbx_box_options *o)
             rbx_fail(err, "cannot seal box '%s': %m", box->name.text);
     } else if (err == 0) {
         err = rbx_draft_publish(&draft, &box->fd, &box->name);
-        if (err == -EEXIST)
-            err = -EAGAIN;
+        if (err == -EEXIST || (err == -ENOENT && draft.entry[0]))
+            err = RBX_RETRY;
         else if (err < 0)
             rbx_fail(err, "cannot name box '%s': %m", box->name.text);
     }

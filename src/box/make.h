@@ -6,8 +6,8 @@
 #include "handle.h"
 
 /*
- * Makes the box of `box`'s name and attaches the handle to it: -EAGAIN, without a sentence, when
- * another process got the name first. On failure nothing is left but what rbx_handle_free ends.
+ * Makes the box of `box`'s name and attaches the handle to it: RBX_RETRY when another process got
+ * the name first. On failure nothing is left but what rbx_handle_free ends.
  */
 int rbx_box_make(struct rbx_box *box, const rbx_box_options *o);
 

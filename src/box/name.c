@@ -158,6 +158,18 @@ int rbx_name_means(const struct rbx_name *name, const struct rbx_file_id *id)
     return err < 0 ? err : rbx_file_same(&facts.id, id);
 }
 
+int rbx_name_check_header(const struct rbx_name *name, const struct rbx_box_header *header)
+{
+    static const char *const words[] = {"shm", "file", "memfd", "System V"};
+    if (header->backing != (uint32_t)name->backing)
+        return rbx_fail(-EPROTO, "box '%s' was made as a %s box; this program asked for a %s one",
+                        name->text, words[header->backing], words[name->backing]);
+    if (header->backing == RBX_SYSV && header->sysv_key != name->key)
+        return rbx_fail(-EPROTO, "the control file of box '%s' is that of key 0x%08x", name->text,
+                        (unsigned)header->sysv_key);
+    return 0;
+}
+
 const char *rbx_name_of_entry(const char *entry, rbx_box_backing *backing)
 {
     const size_t shm = sizeof RBX_SHM_PREFIX - 1, sysv = sizeof RBX_SYSV_PREFIX - 1;

@@ -9,6 +9,7 @@
 
 #include "../os/fd.h"
 #include "../os/file.h"
+#include "header.h"
 
 #define RBX_SHM_DIRECTORY "/dev/shm"
 #define RBX_SHM_PREFIX "ringbox."
@@ -43,6 +44,10 @@ int rbx_name_means(const struct rbx_name *name, const struct rbx_file_id *id);
  * the entry is no box.
  */
 const char *rbx_name_of_entry(const char *entry, rbx_box_backing *backing);
+
+/* Whether a header can be that of the box of this name, rather than of one that was copied or
+   planted here: 0 or -EPROTO. What is done by a header is done to what it names. */
+int rbx_name_check_header(const struct rbx_name *name, const struct rbx_box_header *header);
 
 /* Whether `text` is non-empty printable UTF-8: 0 or -EINVAL, with a sentence that says `what`. */
 int rbx_name_check_text(const char *text, const char *what);

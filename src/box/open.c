@@ -19,13 +19,18 @@
 #include "life.h"
 #include "make.h"
 
-enum { RETRY_PAUSE_NS = 20000 };
+enum { FIRST_PAUSE_NS = 20000, LONGEST_PAUSE_NS = 1000000 };
 
 static int being_changed(const char *called)
 {
     return rbx_fail(-EBUSY,
                     "another process is making or removing box '%s' and does not come to an end",
                     called);
+}
+
+static bool may_create(const rbx_box_options *o)
+{
+    return o->how == RBX_OPEN_OR_CREATE && !o->read_only;
 }
 
 static int check_options(const rbx_box_options *o, const char *name)
@@ -35,8 +40,10 @@ static int check_options(const rbx_box_options *o, const char *name)
         (unsigned)o->backing > RBX_SYSV)
         return rbx_fail(-EINVAL, "box '%s': how %d, policy %d or backing %d is not one there is",
                         called, (int)o->how, (int)o->policy, (int)o->backing);
-    if (o->mode & ~0777U)
-        return rbx_fail(-EINVAL, "box '%s': mode 0%o is more than permissions", called, o->mode);
+    if ((o->mode & ~0666U) || (o->mode && (o->mode & 0600) != 0600))
+        return rbx_fail(-EINVAL,
+                        "box '%s': mode 0%o is not 0600 and perhaps reading and writing for others",
+                        called, o->mode);
     if (o->size > RBX_BOX_SIZE_MAX)
         return rbx_fail(-EFBIG, "box '%s': %zu bytes are more than the limit of 64 TiB", called,
                         o->size);
@@ -87,9 +94,6 @@ static int check_user(const struct rbx_file_facts *facts, const rbx_box_options 
 static int check_wanted(const struct rbx_box_header *header, const rbx_box_options *o,
                         const char *called)
 {
-    if (header->backing != (uint32_t)o->backing)
-        return rbx_fail(-EPROTO, "box '%s' has backing %u; this program asked for %d", called,
-                        header->backing, (int)o->backing);
     if (o->size && header->size != o->size)
         return rbx_fail(-EPROTO, "box '%s' has %llu bytes; this program asked for %zu", called,
                         (unsigned long long)header->size, o->size);
@@ -122,7 +126,8 @@ static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct
     return err < 0 ? err : check_user(facts, o, called);
 }
 
-/* A second description, to map, through the name: -EAGAIN when that is gone or means another box.
+/* A second description, to map, through the name: RBX_RETRY when that is gone or means another
+   box.
  */
 static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t file_size)
 {
@@ -133,7 +138,7 @@ static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t fil
     if (err == 0)
         err = rbx_file_look(to_map.fd, &facts);
     if (err == -ENOENT || (err == 0 && !rbx_file_same(&facts.id, &box->id)))
-        err = -EAGAIN;
+        err = RBX_RETRY;
     else if (err < 0)
         rbx_fail(err, "cannot open box '%s': %m", box->name.text);
     else
@@ -159,6 +164,21 @@ static int attach(struct rbx_box *box)
     return err;
 }
 
+/* Mapping and unmapping go by the page; only on hugetlbfs is it not the system's. */
+static int check_page_size(const struct rbx_box *box, const struct rbx_box_header *header)
+{
+    if (box->name.backing != RBX_FILE)
+        return 0;
+    int64_t page_size = rbx_file_page_size(box->fd.fd);
+    if (page_size < 0)
+        return rbx_fail((int)page_size, "cannot look at the file system of box '%s': %m",
+                        box->name.text);
+    if ((uint64_t)page_size == header->page_size)
+        return 0;
+    return rbx_fail(-EPROTO, "box '%s' was made with pages of %u bytes, and lies on ones of %lld",
+                    box->name.text, header->page_size, (long long)page_size);
+}
+
 static int join_segment(struct rbx_box *box, const rbx_box_options *o)
 {
     const char *called = box->name.text;
@@ -167,6 +187,11 @@ static int join_segment(struct rbx_box *box, const rbx_box_options *o)
     int err = rbx_header_read(&header, box->fd.fd, RBX_HEADER_SIZE, called);
     if (err < 0)
         return err;
+    if (!rbx_life_same_ipc(&header))
+        return rbx_fail(
+            -EPROTO, "box '%s' was made in another IPC namespace: its segment is not here", called);
+    if (may_create(o) && rbx_life_lost_segment(&header))
+        return RBX_RETRY; /* its owner is just removing it */
     /* Relaxed: a copy, made after GATE was passed. */
     if (atomic_load_explicit(&header.state, memory_order_relaxed) != RBX_BOX_READY ||
         rbx_life_lost_segment(&header))
@@ -184,22 +209,39 @@ static int join_segment(struct rbx_box *box, const rbx_box_options *o)
     return 0;
 }
 
-/* What a crash left behind is made anew, not joined: -EAGAIN when it was removed, or is being
-   removed, or rescued by one who opens only. */
-static int clear_orphan(const struct rbx_box *box, const struct rbx_box_header *header)
+/* What a crash left behind is made anew, not joined: RBX_RETRY when it was removed, or is being
+   removed. */
+static int clear_orphan(const struct rbx_box *box)
+{
+    int err = rbx_life_reclaim(&box->name, &box->id, 0);
+    if (err == -EBUSY)
+        return 0; /* somebody came to use it */
+    if (err == 0 || err == -ENOENT || err == -EAGAIN)
+        return RBX_RETRY;
+    return rbx_fail(err, "cannot remove box '%s', which nobody uses any more: %m", box->name.text);
+}
+
+/* Whether the box is an orphan, and if we may, its removal. */
+static int deal_with_orphan(struct rbx_box *box, const rbx_box_options *o,
+                            const struct rbx_box_header *header)
 {
     int others = rbx_handle_count(box->fd.fd, 1);
     if (others < 0)
         return rbx_fail(others == -EINVAL ? -ENOLCK : others, "cannot see who has box '%s': %m",
                         box->name.text);
-    if (!rbx_life_is_orphan(header, others))
-        return 0;
-    int err = rbx_life_reclaim(&box->name, &box->id, 0);
-    if (err == -EBUSY)
-        return 0; /* somebody came to use it */
-    if (err == 0 || err == -ENOENT || err == -EAGAIN)
-        return -EAGAIN;
-    return rbx_fail(err, "cannot remove box '%s', which nobody uses any more: %m", box->name.text);
+    box->found_unused = rbx_life_is_orphan(header, others);
+    return box->found_unused && may_create(o) ? clear_orphan(box) : 0;
+}
+
+static int map_joined(struct rbx_box *box, const rbx_box_options *o,
+                      const struct rbx_box_header *header)
+{
+    uint64_t payload_here = o->backing == RBX_SYSV ? 0 : header->size;
+    box->size = (size_t)header->size;
+    int err = map_again(box, o, rbx_header_file_size(payload_here, header->page_size));
+    if (err == 0 && o->backing == RBX_SYSV)
+        err = join_segment(box, o);
+    return err;
 }
 
 static int join_open(struct rbx_box *box, const rbx_box_options *o,
@@ -207,22 +249,20 @@ static int join_open(struct rbx_box *box, const rbx_box_options *o,
 {
     struct rbx_box_header header;
     int err = rbx_header_read(&header, box->fd.fd, facts->size, box->name.text);
-    if (err < 0)
-        return err;
-    if (o->how == RBX_OPEN_OR_CREATE && !o->read_only)
-        err = clear_orphan(box, &header);
+    if (err == 0)
+        err = rbx_name_check_header(&box->name, &header);
+    if (err == 0)
+        err = check_page_size(box, &header);
+    if (err == 0)
+        err = deal_with_orphan(box, o, &header);
     if (err == 0)
         err = check_wanted(&header, o, box->name.text);
     if (err == 0)
         err = attach(box);
     if (err < 0)
         return err;
-    box->size = (size_t)header.size;
-    uint64_t payload_here = o->backing == RBX_SYSV ? 0 : header.size;
-    err = map_again(box, o, rbx_header_file_size(payload_here, header.page_size));
-    if (err == 0 && o->backing == RBX_SYSV)
-        err = join_segment(box, o);
-    if (err < 0 && err != -EAGAIN && o->how == RBX_OPEN_OR_CREATE) {
+    err = map_joined(box, o, &header);
+    if (err < 0 && err != RBX_RETRY && may_create(o)) {
         /* It was in use when we came; if all others have left since, they left it to us. */
         rbx_handle_detach(box);
         rbx_life_reclaim(&box->name, &box->id, 0);
@@ -230,7 +270,7 @@ static int join_open(struct rbx_box *box, const rbx_box_options *o,
     return err;
 }
 
-/* 0, -ENOENT when there is none, -EAGAIN when it changed under our hands, or another -errno. */
+/* 0, -ENOENT when there is none, RBX_RETRY when it changed under our hands, or another -errno. */
 static int join(struct rbx_box *box, const rbx_box_options *o)
 {
     struct rbx_file_facts facts;
@@ -265,14 +305,21 @@ static int join_raw(struct rbx_box *box, const rbx_box_options *o)
         box->id = facts.id;
         size = facts.size;
     }
+    if (size > SIZE_MAX - (1U << 30))
+        return rbx_fail(-ENOMEM, "'%s' is too large for this program to map", called);
     if (size == 0 || o->size > size)
         return rbx_fail(-EPROTO, "'%s' has %llu bytes; this program asked for %zu", called,
                         (unsigned long long)size, o->size);
     box->size = o->size ? o->size : (size_t)size;
-    if (o->backing != RBX_SYSV)
-        return rbx_handle_map(box, &box->fd, box->size, o);
-    rbx_handle_tune(box, o);
-    return 0;
+    if (o->backing == RBX_SYSV) {
+        rbx_handle_tune(box, o);
+        return 0;
+    }
+    int64_t page = rbx_file_page_size(box->fd.fd);
+    if (page < 0)
+        return rbx_fail((int)page, "cannot look at the file system of '%s': %m", called);
+    uint64_t pages = (box->size + (uint64_t)page - 1) / (uint64_t)page;
+    return rbx_handle_map(box, &box->fd, pages * (uint64_t)page, o);
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -314,24 +361,31 @@ static int try_open(rbx_box **out, const char *name, const rbx_box_options *o, o
 /* For create only: out of the way what a crash left behind, -EEXIST for anything else. */
 static int make_way(const struct rbx_box *box)
 {
-    int err = rbx_life_reclaim(&box->name, NULL, 0);
-    if (err == 0 || err == -ENOENT)
+    const char *called = box->name.text;
+    struct rbx_file_facts facts;
+    int err = rbx_name_look(&box->name, &facts);
+    if (err == -ENOENT)
         return 0;
-    if (err == -EAGAIN)
-        return err;
-    return rbx_fail(-EEXIST, "'%s' exists already; RBX_OPEN_OR_CREATE would join it",
-                    box->name.text);
-}
-
-/* Huge pages are a wish: none may be left when it comes to reserving them. */
-static int create_memfd(rbx_box **out, const char *name, const rbx_box_options *o)
-{
-    int err = try_open(out, name, o, rbx_box_make);
-    if (err != -ENOSPC || !o->huge_pages)
-        return err;
-    rbx_box_options plain = *o;
-    plain.huge_pages = false;
-    return try_open(out, name, &plain, rbx_box_make);
+    if (err < 0)
+        return rbx_fail(err, "cannot create box '%s': %m", called);
+    err = rbx_life_reclaim(&box->name, NULL, 0);
+    switch (err) {
+    case 0:
+    case -ENOENT:
+        return 0;
+    case -EAGAIN:
+        return RBX_RETRY;
+    case -EBUSY:
+        return rbx_fail(-EEXIST, "box '%s' exists already; RBX_OPEN_OR_CREATE would join it",
+                        called);
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM:
+        return rbx_fail(err, "cannot create box '%s': %m", called);
+    default:
+        return rbx_fail(-EEXIST, "'%s' exists already, and is not a box that can be made anew",
+                        called);
+    }
 }
 
 static int create_only(struct rbx_box *box, const rbx_box_options *o)
@@ -345,11 +399,11 @@ static int open_once(rbx_box **out, const char *name, const rbx_box_options *o)
     if (o->raw)
         return try_open(out, name, o, join_raw);
     if (o->backing == RBX_MEMFD)
-        return create_memfd(out, name, o);
+        return try_open(out, name, o, rbx_box_make);
     if (o->how == RBX_CREATE_ONLY)
         return try_open(out, name, o, create_only);
     int err = try_open(out, name, o, join);
-    if (err == -ENOENT && o->how == RBX_OPEN_OR_CREATE && !o->read_only)
+    if (err == -ENOENT && may_create(o))
         err = try_open(out, name, o, rbx_box_make);
     return err;
 }
@@ -362,14 +416,15 @@ int rbx_box_open(rbx_box **out, const char *name, const rbx_box_options *options
     int err = check_options(o, name);
     if (err < 0)
         return err;
-    /* Each further round is owed to another process that came or went in the meantime. */
-    uint64_t begun = rbx_clock_monotonic();
-    for (;;) {
+    /* Each further round is owed to another process that came or went in the meantime. What counts
+       against patience is waiting, not the time that a callback or the reserving of memory takes.
+     */
+    for (uint64_t waited = 0, pause = FIRST_PAUSE_NS; waited < RBX_PATIENCE_NS; waited += pause) {
         err = open_once(out, name, o);
-        if (err != -EAGAIN)
+        if (err != RBX_RETRY)
             return err;
-        if (rbx_clock_monotonic() - begun >= RBX_PATIENCE_NS)
-            return being_changed(name);
-        rbx_clock_pause(RETRY_PAUSE_NS);
+        rbx_clock_pause(pause);
+        pause = pause * 2 > LONGEST_PAUSE_NS ? LONGEST_PAUSE_NS : pause * 2;
     }
+    return being_changed(name);
 }

@@ -81,14 +81,18 @@ static int adopt(struct rbx_box *box, const struct rbx_fd *to_map)
     err = rbx_header_read(&header, box->fd.fd, facts.size, called);
     if (err < 0)
         return err;
-    if (header.backing != RBX_MEMFD)
-        return rbx_fail(-EPROTO, "the received box '%s' is no memfd box", called);
+    err = rbx_name_check_header(&box->name, &header);
+    if (err < 0)
+        return err;
+    if ((int64_t)header.page_size != rbx_file_page_size(to_map->fd))
+        return rbx_fail(-EPROTO, "the header of the received box '%s' is damaged", called);
     box->id = facts.id;
     box->read_only = !rbx_fd_is_writable(&box->fd) || !rbx_fd_is_writable(to_map);
     box->size = (size_t)header.size;
     err = rbx_handle_attach(box);
     if (err < 0)
-        return rbx_fail(err, "cannot lock the received box '%s': %m", called);
+        return rbx_fail(err == -EBADF ? -EPROTO : err, "cannot lock the received box '%s': %m",
+                        called);
     const rbx_box_options plain = {0};
     return rbx_handle_map(box, to_map, rbx_header_file_size(header.size, header.page_size), &plain);
 }
@@ -97,13 +101,18 @@ static int receive(int sock, struct rbx_box *box, struct rbx_fd fds[DESCRIPTORS]
 {
     struct rbx_box_message message;
     int err = rbx_fd_receive(fds, DESCRIPTORS, sock, &message, sizeof message);
+    if (err == -EPROTO)
+        return rbx_fail(err, "what came over the socket is no box");
+    if (err == -EPIPE)
+        return rbx_fail(err, "the other side closed the socket without sending a box");
     if (err < 0)
         return rbx_fail(err, "cannot receive a box: %m");
     err = check_message(&message);
-    if (err == 0)
-        err = rbx_name_parse(&box->name, message.label, RBX_MEMFD, false);
     if (err < 0)
         return err;
+    err = rbx_name_parse(&box->name, message.label, RBX_MEMFD, false);
+    if (err < 0)
+        return err == -ENOMEM ? err : -EPROTO;
     rbx_fd_move(&box->fd, &fds[TO_LOCK]);
     return adopt(box, &fds[TO_MAP]);
 }

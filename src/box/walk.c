@@ -79,13 +79,13 @@ int rbx_box_describe(const rbx_box *box, rbx_box_info *info)
                            .backing = box->name.backing,
                            .read_only = box->read_only,
                            .locked = box->locked};
-    if (box->raw)
-        return describe_raw(box, info);
     struct rbx_box_header copy;
     struct rbx_file_facts facts;
     int err = rbx_handle_check(box);
     if (err < 0)
         return err;
+    if (box->raw)
+        return describe_raw(box, info);
     err = rbx_file_look(box->fd.fd, &facts);
     if (err < 0)
         return rbx_fail(err, "cannot look at box '%s': %m", box->name.text);
@@ -124,8 +124,8 @@ static bool looks_like_box(int fd)
            memcmp(magic, RBX_HEADER_MAGIC, sizeof magic) == 0;
 }
 
-static int examine(const char *path, const char *name, bool must_be_box, rbx_box_info *info,
-                   bool *is_ours)
+static int examine(const char *path, const struct rbx_name *name, bool must_be_box,
+                   rbx_box_info *info, bool *is_ours)
 {
     struct rbx_file_facts facts;
     struct rbx_box_header header;
@@ -146,7 +146,9 @@ static int examine(const char *path, const char *name, bool must_be_box, rbx_box
     info->mode = facts.mode;
     info->uid = facts.uid;
     if (err == 0)
-        err = rbx_header_read(&header, fd.fd, facts.size, name);
+        err = rbx_header_read(&header, fd.fd, facts.size, name->text);
+    if (err == 0)
+        err = rbx_name_check_header(name, &header);
     if (err == 0)
         err = survey(fd.fd, &header, NULL, info);
     rbx_fd_close(&fd);
@@ -169,8 +171,12 @@ static int visit_entry(const char *entry, void *arg)
     }
     if (entry_path(walk, entry, path, sizeof path) < 0)
         return 0;
+    struct rbx_name parsed;
+    if (rbx_name_parse(&parsed, name, backing, false) < 0)
+        return 0; /* no program of ours can have named it so */
     rbx_box_info info = {.name = name, .backing = backing};
-    int err = examine(path, name, !walk->directory, &info, &is_ours);
+    int err = examine(path, &parsed, !walk->directory, &info, &is_ours);
+    rbx_name_free(&parsed);
     if (!is_ours || err == -ENOENT) /* it may have gone while we looked */
         return 0;
     info.problem = err;
@@ -180,9 +186,11 @@ static int visit_entry(const char *entry, void *arg)
 
 int rbx_box_walk(const char *directory, rbx_box_visit *visit, void *arg)
 {
-    struct walk walk = {.directory = directory, .visit = visit, .arg = arg};
     if (!visit)
         return rbx_fail(-EINVAL, "a walk needs someone to show the boxes to");
+    if (directory && strcmp(directory, RBX_SHM_DIRECTORY) == 0)
+        directory = NULL; /* the names there are those of shared memory, not paths */
+    struct walk walk = {.directory = directory, .visit = visit, .arg = arg};
     const char *where = directory ? directory : RBX_SHM_DIRECTORY;
     int err = rbx_directory_each(where, visit_entry, &walk);
     if (err < 0 && walk.answer == 0)

@@ -43,20 +43,26 @@ static void fork_child(void)
 
 static int fork_handlers;
 
-static void install_fork_handlers(void)
+/* At load, before the program can register handlers of its own: so ours, which take the list's
+   lock, run last before a fork, and no lock of the program's is waited for while it is held. */
+__attribute__((constructor)) static void install_fork_handlers(void)
 {
     fork_handlers = -pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
-/* Locks the list; what the caller opens before end_open() is safe from a fork in another thread. */
-static int begin_open(void)
+/* No cancellation while the list is locked: it would stay so, and every later fork would hang. */
+static int lock_list(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install_fork_handlers);
-    if (fork_handlers < 0)
-        return fork_handlers;
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     pthread_mutex_lock(&list_lock);
-    return 0;
+    return cancel_state;
+}
+
+static void unlock_list(int cancel_state)
+{
+    pthread_mutex_unlock(&list_lock);
+    pthread_setcancelstate(cancel_state, NULL);
 }
 
 /* Puts a descriptor on the locked list. */
@@ -67,28 +73,21 @@ static void enlist(struct rbx_fd *f, int fd)
     list.prev = f;
 }
 
-/* Unlocks the list, with `f` on it when `fd` is a descriptor; else the errno of the failed call. */
-static int end_open(struct rbx_fd *f, int fd)
-{
-    int err = fd < 0 ? -errno : 0;
-    if (fd >= 0)
-        enlist(f, fd);
-    else
-        *f = RBX_FD_CLOSED;
-    pthread_mutex_unlock(&list_lock);
-    return err;
-}
-
 static int open_listed(struct rbx_fd *f, int dir, const char *path, int flags, mode_t mode)
 {
-    int err = begin_open();
-    if (err < 0)
-        return err;
-    int fd;
+    int fd, err;
+    *f = RBX_FD_CLOSED;
+    if (fork_handlers < 0)
+        return fork_handlers;
+    int state = lock_list();
     do
         fd = openat(dir, path, flags | O_CLOEXEC, mode);
     while (fd < 0 && errno == EINTR);
-    return end_open(f, fd);
+    err = fd < 0 ? -errno : 0;
+    if (fd >= 0)
+        enlist(f, fd);
+    unlock_list(state);
+    return err;
 }
 
 static int access_flags(enum rbx_fd_access access)
@@ -116,14 +115,19 @@ int rbx_fd_create_unnamed(struct rbx_fd *f, int dir, const char *directory)
 
 int rbx_fd_create_memfd(struct rbx_fd *f, const char *label, bool huge_pages)
 {
-    int err = begin_open();
-    if (err < 0)
-        return err;
+    *f = RBX_FD_CLOSED;
+    if (fork_handlers < 0)
+        return fork_handlers;
     unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge_pages ? MFD_HUGETLB : 0U);
+    int state = lock_list();
     int fd = memfd_create(label, flags | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
         fd = memfd_create(label, flags);
-    return end_open(f, fd);
+    int err = fd < 0 ? -errno : 0;
+    if (fd >= 0)
+        enlist(f, fd);
+    unlock_list(state);
+    return err;
 }
 
 int rbx_fd_open_directory(struct rbx_fd *f, const char *path)
@@ -168,25 +172,44 @@ static void close_all(const int *fds, size_t count)
 /* Room for one more than may come, to see and close what a wrong sender adds. */
 enum { FDS_ACCEPTED = RBX_FD_SEND_MAX + 1 };
 
-/* The descriptors of a message. */
+#ifndef SCM_PIDFD /* Linux 6.5: comes unasked for where the socket has SO_PASSPIDFD */
+#define SCM_PIDFD 4
+#endif
+
+/* The descriptors of a message that were sent; one that the kernel added is closed. */
 static size_t collect(struct msghdr *header, int fds[FDS_ACCEPTED])
 {
     size_t count = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        if (c->cmsg_level != SOL_SOCKET ||
+            (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
             continue;
         size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < here && count < FDS_ACCEPTED; i++)
-            memcpy(&fds[count++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+        for (size_t i = 0; i < here; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (c->cmsg_type == SCM_RIGHTS && count < FDS_ACCEPTED)
+                fds[count++] = fd;
+            else if (fd >= 0)
+                close(fd);
+        }
     }
     return count;
+}
+
+static bool has_end(int sock)
+{
+    int type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+    return getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
 }
 
 static int receive_now(int sock, void *message, size_t size, int *fds, size_t count)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(FDS_ACCEPTED * sizeof(int))];
+        /* and what the kernel adds unasked: credentials, a security label, a pidfd */
+        char bytes[CMSG_SPACE(FDS_ACCEPTED * sizeof(int)) + 512];
     } control;
     struct iovec part = {.iov_base = message, .iov_len = size};
     struct msghdr header = {.msg_iov = &part,
@@ -203,7 +226,7 @@ static int receive_now(int sock, void *message, size_t size, int *fds, size_t co
         return 0;
     }
     close_all(came, here);
-    if (got == 0 && here == 0)
+    if (got == 0 && here == 0 && has_end(sock))
         return -EPIPE;
     return here < count && (header.msg_flags & MSG_CTRUNC) ? -EMFILE : -EPROTO;
 }
@@ -211,17 +234,17 @@ static int receive_now(int sock, void *message, size_t size, int *fds, size_t co
 int rbx_fd_receive(struct rbx_fd *f, size_t count, int sock, void *message, size_t size)
 {
     int fds[RBX_FD_SEND_MAX] = {0};
+    if (fork_handlers < 0)
+        return fork_handlers;
     for (;;) {
         int err = await_readable(sock);
         if (err < 0)
             return err;
-        err = begin_open();
-        if (err < 0)
-            return err;
+        int state = lock_list();
         err = receive_now(sock, message, size, fds, count);
         for (size_t i = 0; err == 0 && i < count; i++)
             enlist(&f[i], fds[i]);
-        pthread_mutex_unlock(&list_lock);
+        unlock_list(state);
         if (err != -EAGAIN || (fcntl(sock, F_GETFL) & O_NONBLOCK))
             return err;
         /* Another reader of this blocking socket was faster: wait again. */
@@ -265,22 +288,28 @@ static void unlist(struct rbx_fd *f)
 
 void rbx_fd_move(struct rbx_fd *to, struct rbx_fd *from)
 {
-    pthread_mutex_lock(&list_lock);
+    int state = lock_list();
     if (rbx_fd_is_open(from)) {
         unlist(from);
         enlist(to, from->fd);
         *from = RBX_FD_CLOSED;
     }
-    pthread_mutex_unlock(&list_lock);
+    unlock_list(state);
 }
 
+/*
+ * Unlocks first: closing drops the locks only with the last copy of the descriptor, and a child
+ * that another thread is just starting may have one until it runs its handlers, or calls exec.
+ */
 void rbx_fd_close(struct rbx_fd *f)
 {
+    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
     if (!rbx_fd_is_open(f))
         return;
-    pthread_mutex_lock(&list_lock); /* unlisted and closed in one step, as a fork sees it */
-    unlist(f);
+    fcntl(f->fd, F_OFD_SETLK, &all);
+    int state = lock_list();
+    unlist(f); /* unlisted and closed in one step, as a fork sees it */
     close(f->fd);
-    pthread_mutex_unlock(&list_lock);
     *f = RBX_FD_CLOSED;
+    unlock_list(state);
 }

@@ -76,7 +76,7 @@ int rbx_file_chmod(int fd, unsigned mode)
  */
 static int allocate(int fd, uint64_t size)
 {
-    const uint64_t step = 16U << 20;
+    uint64_t step = 16U << 20;
     for (uint64_t at = 0; at < size;) {
         uint64_t length = size - at < step ? size - at : step;
         if (fallocate(fd, 0, (off_t)at, (off_t)length) == 0)
@@ -85,6 +85,8 @@ static int allocate(int fd, uint64_t size)
             return -posix_fallocate(fd, 0, (off_t)size);
         else if (errno != EINTR)
             return -errno;
+        else if (step > 1U << 16)
+            step /= 2;
     }
     return 0;
 }
@@ -95,6 +97,11 @@ int rbx_file_reserve(int fd, uint64_t size)
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         size > limit.rlim_cur)
         return -EFBIG;
+    /* What cannot fit is refused before it takes the room of all others. */
+    struct statfs fs;
+    if (fstatfs(fd, &fs) == 0 && fs.f_blocks > 0 &&
+        size / (uint64_t)fs.f_bsize > (uint64_t)fs.f_bfree)
+        return -ENOSPC;
     if (ftruncate(fd, (off_t)size) < 0)
         return -errno;
     return allocate(fd, size);

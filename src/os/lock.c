@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 
 #include "clock.h"
 
@@ -47,49 +48,67 @@ int rbx_lock_drop(int fd, uint64_t byte)
     return change(fd, byte, F_UNLCK);
 }
 
-/* Some lock of another description in [first, first + length): 1 and where it starts, or 0. */
-static int find(int fd, uint64_t first, uint64_t length, uint64_t *start)
+_Static_assert(sizeof(off_t) == 8, "the lock bytes lie past 2^62: build with 64-bit offsets");
+
+struct range {
+    uint64_t first;
+    uint64_t length;
+};
+
+/* Some lock of another description in `within`: 1 and the part of it that lies there, or 0. */
+static int find(int fd, struct range within, struct range *found)
 {
-    struct flock lock = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)first, .l_len = (off_t)length};
+    struct flock lock = {.l_type = F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = (off_t)within.first,
+                         .l_len = (off_t)within.length};
     if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
         return -errno;
     if (lock.l_type == F_UNLCK)
         return 0;
-    *start = (uint64_t)lock.l_start;
+    uint64_t end = within.first + within.length;
+    uint64_t first = (uint64_t)lock.l_start, last_end = first + (uint64_t)lock.l_len;
+    if (lock.l_len == 0 || last_end > end) /* 0: up to the largest offset there is */
+        last_end = end;
+    if (first < within.first)
+        first = within.first;
+    *found = (struct range){.first = first, .length = last_end - first};
     return 1;
 }
 
 int rbx_lock_held(int fd, uint64_t byte)
 {
-    uint64_t start;
-    return find(fd, byte, 1, &start);
+    struct range found;
+    return find(fd, (struct range){.first = byte, .length = 1}, &found);
 }
 
 /*
- * The kernel names one conflicting lock, not the lowest: split around it and look on both sides.
- * The part on the right is the loop's; the depth of the recursion on the left is bounded by
- * `limit`.
+ * The kernel names one conflicting lock, not the lowest: look on both sides of it. The smaller side
+ * is the recursion's, whose depth is so at most that of halving 2^63, the larger one the loop's.
  */
+static int count(int fd, struct range within, int limit)
+{
+    int total = 0;
+    while (within.length > 0 && total < limit) {
+        struct range found = {0};
+        int err = find(fd, within, &found);
+        if (err <= 0)
+            return err < 0 ? err : total;
+        total++;
+        struct range left = {.first = within.first, .length = found.first - within.first};
+        struct range right = {.first = found.first + found.length};
+        right.length = within.first + within.length - right.first;
+        bool left_is_smaller = left.length < right.length;
+        int there = count(fd, left_is_smaller ? left : right, limit - total);
+        if (there < 0)
+            return there;
+        total += there;
+        within = left_is_smaller ? right : left;
+    }
+    return total;
+}
+
 int rbx_lock_count(int fd, uint64_t first, uint64_t length, int limit)
 {
-    int count = 0;
-    while (length > 0 && count < limit) {
-        uint64_t at = first;
-        int found = find(fd, first, length, &at);
-        if (found <= 0)
-            return found < 0 ? found : count;
-        if (at < first) /* a longer lock than any of ours, from before: count it once, here */
-            at = first;
-        count++;
-        if (at > first) {
-            int left = rbx_lock_count(fd, first, at - first, limit - count);
-            if (left < 0)
-                return left;
-            count += left;
-        }
-        length -= at + 1 - first;
-        first = at + 1;
-    }
-    return count;
+    return count(fd, (struct range){.first = first, .length = length}, limit);
 }

@@ -20,7 +20,8 @@ int rbx_lock_wait(int fd, uint64_t byte, enum rbx_lock_kind kind, uint64_t patie
 int rbx_lock_drop(int fd, uint64_t byte);
 /* 1 when another description holds the byte, in either way; else 0. */
 int rbx_lock_held(int fd, uint64_t byte);
-/* How many bytes of [first, first + length) other descriptions hold; stops counting at `limit`. */
+/* How many locks of other descriptions lie in [first, first + length), whatever their length; stops
+   counting at `limit`. */
 int rbx_lock_count(int fd, uint64_t first, uint64_t length, int limit);
 
 #endif

@@ -20,7 +20,7 @@ int rbx_map(void **at, int fd, uint64_t size, bool writable)
     int access = PROT_READ | (writable ? PROT_WRITE : 0);
     void *mapped = mmap(NULL, (size_t)size, access, MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED)
-        return -errno;
+        return errno == EAGAIN ? -ENOMEM : -errno; /* EAGAIN: more than may be locked */
     *at = mapped;
     return 0;
 }

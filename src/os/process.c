@@ -11,8 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The state letter and the start time (field 22) of /proc/PID/stat; false when unreadable. */
-static bool read_stat(int32_t pid, char *state, uint64_t *start)
+struct stat_line {
+    char state;
+    uint64_t threads; /* field 20 */
+    uint64_t start;   /* field 22 */
+};
+
+/* What /proc/PID/stat says; false when it cannot be read. */
+static bool read_stat(int32_t pid, struct stat_line *line)
 {
     char path[32], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -27,30 +33,42 @@ static bool read_stat(int32_t pid, char *state, uint64_t *start)
     char *field = strrchr(text, ')'); /* the name before it may hold spaces and parentheses */
     if (!field || field[1] != ' ' || !field[2])
         return false;
-    *state = field[2];
+    line->state = field[2];
     field += 2;
     for (int number = 3; number < 22; number++) {
+        if (number == 20)
+            line->threads = strtoull(field, NULL, 10);
         field = strchr(field, ' ');
         if (!field)
             return false;
         field++;
     }
-    *start = strtoull(field, NULL, 10);
+    line->start = strtoull(field, NULL, 10);
     return true;
+}
+
+static uint64_t namespace_of(const char *path)
+{
+    struct stat namespace;
+    return stat(path, &namespace) == 0 ? (uint64_t) namespace.st_ino : 0;
 }
 
 static uint64_t own_pid_namespace(void)
 {
-    struct stat namespace;
-    return stat("/proc/self/ns/pid", &namespace) == 0 ? (uint64_t) namespace.st_ino : 0;
+    return namespace_of("/proc/self/ns/pid");
+}
+
+uint64_t rbx_process_ipc_namespace(void)
+{
+    return namespace_of("/proc/self/ns/ipc");
 }
 
 struct rbx_process rbx_process_self(void)
 {
-    char state;
+    struct stat_line line;
     struct rbx_process self = {.pid = (int32_t)getpid(), .pid_namespace = own_pid_namespace()};
-    if (!read_stat(self.pid, &state, &self.start))
-        self.start = 0;
+    if (read_stat(self.pid, &line))
+        self.start = line.start;
     return self;
 }
 
@@ -61,11 +79,12 @@ bool rbx_process_is_gone(const struct rbx_process *process)
         return false;
     if (kill(process->pid, 0) < 0 && errno == ESRCH)
         return true;
-    char state;
-    uint64_t start;
-    if (!read_stat(process->pid, &state, &start))
+    struct stat_line line;
+    if (!read_stat(process->pid, &line))
         return false;
-    return start != process->start || state == 'Z' || state == 'X';
+    /* A main thread that has ended is a zombie too, as long as other threads run. */
+    return line.start != process->start ||
+           ((line.state == 'Z' || line.state == 'X') && line.threads <= 1);
 }
 
 unsigned rbx_process_user(void)

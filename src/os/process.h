@@ -22,6 +22,9 @@ struct rbx_process rbx_process_self(void);
  */
 bool rbx_process_is_gone(const struct rbx_process *process);
 
+/* Which System V keys and ids this process sees; 0: unknown. */
+uint64_t rbx_process_ipc_namespace(void);
+
 unsigned rbx_process_user(void);
 int rbx_random(void *bytes, size_t size);
 

@@ -85,6 +85,7 @@ Test(faults, a_full_table_of_descriptors_is_reported_at_every_point)
         {name, {.size = 64}},
         {name, {.read_only = true}},
         {fresh, {.size = 64}},
+        {fresh, {.size = 64, .how = RBX_CREATE_ONLY}},
         {"t.m", {.size = 64, .backing = RBX_MEMFD}},
         {"/dev/shm/t.table", {.size = 64, .backing = RBX_FILE}},
     };
@@ -162,7 +163,7 @@ Test(faults, without_proc_a_box_is_made_all_the_same)
     cr_assert_eq(entries("/dev/shm"), 1);
     rbx_box *memfd = NULL;
     cr_assert_eq(rbx_box_open(&memfd, "m", &(rbx_box_options){.size = 64, .backing = RBX_MEMFD}),
-                 -ENOENT);
+                 -ENOTSUP);
     succeeds(rbx_box_close(two));
     succeeds(rbx_box_close(one));
     cr_assert_eq(entries("/dev/shm"), 0);
@@ -188,13 +189,94 @@ Test(faults, huge_pages_are_used_where_there_are_some)
     int third = second ? second : rbx_box_describe(two, &info);
     if (!third)
         memset(rbx_box_data(two), 1, rbx_box_size(two));
-    int closed = rbx_box_close(two) + rbx_box_close(box);
+    rbx_box *raw = NULL; /* a mapping of part of a huge page, to be unmapped whole */
+    int mappings = box_mappings();
+    int fourth =
+        third ? third
+              : rbx_box_open(&raw, "/dev/shm/t.huge",
+                             &(rbx_box_options){.backing = RBX_FILE, .raw = true, .size = 100});
+    int closed = rbx_box_close(raw);
+    cr_expect_eq(box_mappings(), mappings);
+    closed += fourth + rbx_box_close(two) + rbx_box_close(box);
     cr_expect_eq(pwrite(fd, before, strlen(before), 0), (ssize_t)strlen(before));
     if (err == -ENOSPC || err == -ENOMEM)
         cr_skip_test("SKIP: no memory for huge pages");
     cr_assert_eq(third, 0, "%s", rbx_last_error());
     cr_assert_eq(closed, 0);
     cr_assert_geq(info.page_size, 2U << 20);
+}
+
+/* The program's own lock and its fork handlers, registered before any call of ours. */
+static pthread_mutex_t program_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_program(void)
+{
+    pthread_mutex_lock(&program_lock);
+}
+
+static void unlock_program(void)
+{
+    pthread_mutex_unlock(&program_lock);
+}
+
+static volatile bool stop_opening;
+
+static void *open_under_program_lock(void *arg)
+{
+    while (!stop_opening) {
+        rbx_box *box;
+        lock_program();
+        if (rbx_box_open(&box, arg, &(rbx_box_options){.how = RBX_OPEN_ONLY}) == 0)
+            rbx_box_close(box);
+        unlock_program();
+    }
+    return NULL;
+}
+
+Test(faults, a_program_whose_fork_handlers_lock_what_it_opens_boxes_under_does_not_deadlock)
+{
+    enum { FORKS = 300 };
+    char name[128];
+    pthread_t thread;
+    snprintf(name, sizeof name, "%s", own_name("atfork"));
+    cr_assert_eq(pthread_atfork(lock_program, unlock_program, unlock_program), 0);
+    rbx_box *box = made(name, 64);
+    cr_assert_eq(pthread_create(&thread, NULL, open_under_program_lock, name), 0);
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        waitpid(child, NULL, 0);
+    }
+    stop_opening = true;
+    pthread_join(thread, NULL);
+    succeeds(rbx_box_close(box));
+}
+
+static void *open_when_cancelled(void *arg)
+{
+    rbx_box *box;
+    rbx_box_open(&box, arg, &(rbx_box_options){.how = RBX_OPEN_ONLY});
+    pthread_testcancel();
+    return NULL;
+}
+
+Test(faults, a_thread_that_is_cancelled_in_an_open_does_not_keep_others_from_forking)
+{
+    char name[128];
+    pthread_t thread;
+    snprintf(name, sizeof name, "%s", own_name("cancel"));
+    rbx_box *box = made(name, 64);
+    for (int i = 0; i < 50; i++) {
+        cr_assert_eq(pthread_create(&thread, NULL, open_when_cancelled, name), 0);
+        pthread_cancel(thread);
+        pthread_join(thread, NULL);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        waitpid(child, NULL, 0);
+    }
+    succeeds(rbx_box_close(box));
 }
 
 static void do_nothing(int signal)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +44,10 @@ static void refuses_everyone(int code, const char *part)
     refuses(code, part, rbx_box_open(&box, name, &(rbx_box_options){.read_only = true}));
     refuses(-EEXIST, "exists already",
             rbx_box_open(&box, name, &(rbx_box_options){.size = 64, .how = RBX_CREATE_ONLY}));
+    int fds = open_descriptors();
     cr_assert_lt(rbx_box_reclaim(name, RBX_SHM), 0);
+    cr_assert_neq(*rbx_last_error(), '\0');
+    cr_assert_eq(open_descriptors(), fds);
     cr_assert_eq(lstat(path, &after), 0);
     cr_assert_eq(before.st_ino, after.st_ino);
     cr_assert_eq(before.st_size, after.st_size);
@@ -97,7 +102,9 @@ Test(foreign, a_healthy_header_passes_the_same_way)
     plant(file, sizeof file);
     rbx_box *box = opened(name, &(rbx_box_options){.how = RBX_OPEN_ONLY});
     succeeds(rbx_box_close(box));
-    cr_assert_not(exists(path), "its owner is dead, so the last to leave removes it");
+    cr_assert(exists(path), "who finds a dead owner's box and only opens it leaves it there");
+    cr_assert_eq(rbx_box_reclaim(name, RBX_SHM), 0);
+    cr_assert_not(exists(path));
 }
 
 Test(foreign, a_truncated_box_is_refused)
@@ -159,6 +166,28 @@ Test(foreign, a_header_that_contradicts_itself_is_refused)
     bad = good;
     memset(bad.link, 'l', sizeof bad.link);
     refuses_header(&bad, "damaged");
+}
+
+/* What is done by a header is done to what it names: not to somebody else's segment. */
+Test(foreign, a_planted_header_that_names_another_object_harms_nothing)
+{
+    needs_root(); /* for a segment of a key of its own, which no other test shares */
+    struct rbx_box_header header = healthy();
+    key_t key = (key_t)(0x52450000 + (getpid() & 0xffff));
+    int id = shmget(key, 100, IPC_CREAT | IPC_EXCL | 0600);
+    cr_assert_geq(id, 0);
+    header.backing = RBX_SYSV;
+    header.sysv_key = key;
+    atomic_store(&header.sysv_id, id);
+    refuses_header(&header, "was made as a System V box");
+    char control[128];
+    plant(&header, sizeof header);
+    snprintf(control, sizeof control, "/dev/shm/ringbox-sysv.0x%08x", (unsigned)key + 1);
+    cr_assert_eq(rename(path, control), 0);
+    snprintf(name, sizeof name, "0x%08x", (unsigned)key + 1);
+    refuses(-EPROTO, "control file", rbx_box_reclaim(name, RBX_SYSV));
+    cr_assert_eq(unlink(control), 0);
+    cr_assert_eq(shmctl(id, IPC_RMID, NULL), 0, "the segment was removed");
 }
 
 Test(foreign, a_directory_is_refused)

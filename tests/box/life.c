@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Who removes the name, and when; what the death of a process changes. */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -146,12 +147,12 @@ Test(life, a_leaked_box_stays)
 Test(life, ownership_moves_from_one_handle_to_another)
 {
     rbx_box *one = made(name, 64), *two = join();
-    refuses(-EBUSY, "cannot own", rbx_box_own(two));
+    refuses(-EBUSY, "has a living owner", rbx_box_own(two));
     refuses(-EPERM, "does not own", rbx_box_leak(two));
     succeeds(rbx_box_leak(one));
     succeeds(rbx_box_own(two));
     succeeds(rbx_box_own(two));
-    refuses(-EBUSY, "cannot own", rbx_box_own(one));
+    refuses(-EBUSY, "has a living owner", rbx_box_own(one));
     succeeds(rbx_box_close(one));
     cr_assert(exists(path));
     cr_assert_eq(rbx_box_stale(two), 0);
@@ -251,6 +252,18 @@ Test(life, open_only_rescues_what_a_kill_left)
     succeeds(rbx_box_close(box));
     cr_assert(exists(path));
     cr_assert_eq(unlink(path), 0);
+}
+
+Test(life, looking_at_what_a_kill_left_does_not_remove_it)
+{
+    struct child owner = start_owner();
+    murder(&owner);
+    rbx_box *box = opened(name, &(rbx_box_options){.read_only = true});
+    succeeds(rbx_box_close(box));
+    cr_assert(exists(path));
+    succeeds(rbx_box_close(join()));
+    cr_assert(exists(path));
+    cr_assert_eq(rbx_box_reclaim(name, RBX_SHM), 0);
 }
 
 Test(life, a_last_one_out_box_of_the_dead_is_reclaimed)
@@ -413,18 +426,57 @@ Test(life, a_lock_that_a_raw_clone_kept_makes_the_owner_suspect_and_is_never_rec
     cr_assert_not(exists(path));
 }
 
-Test(life, a_fork_in_another_thread_leaks_no_descriptor)
+/* A child that another thread is just starting has copies of all descriptors until it calls exec.
+ */
+Test(life, what_is_closed_is_let_go_of_though_a_child_has_a_copy_of_the_descriptor)
 {
-    rbx_box *box = made(name, 64);
-    int fds = open_descriptors();
-    cr_assert_gt(fds, 0);
-    struct child child = start_owner(); /* joins, in a child: needs no descriptor of ours */
-    rbx_box *second = join();
-    cr_assert_eq(rbx_box_attached(box), 3);
-    succeeds(rbx_box_close(second));
-    cr_assert_eq(finish(&child), 0);
-    cr_assert_eq(rbx_box_attached(box), 1);
+    rbx_box *box = join_or_create(RBX_LAST_ONE_OUT), *owned = made(own_name("owned"), 64);
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0)
+        for (;;)
+            pause();
     succeeds(rbx_box_close(box));
+    cr_assert_not(exists(path), "the child's copy kept the box attached");
+    succeeds(rbx_box_close(owned));
+    cr_assert_eq(rbx_box_reclaim_unused("/nowhere"), -ENOENT);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void *describe_after_main(void *arg)
+{
+    rbx_box_info info;
+    const int *out = arg;
+    while (syscall(SYS_tgkill, getpid(), getpid(), 0) == 0) {
+        char state[1024] = "";
+        FILE *stat = fopen("/proc/self/stat", "re");
+        size_t got = fread(state, 1, sizeof state - 1, stat);
+        fclose(stat);
+        char *end = got ? strrchr(state, ')') : NULL;
+        if (end && end[2] == 'Z')
+            break; /* the main thread has ended, and waits for this one */
+        sched_yield();
+    }
+    int err = rbx_box_describe(child_box, &info);
+    int answer = err < 0 ? err : (int)info.owner;
+    _exit(write(out[1], &answer, sizeof answer) != sizeof answer);
+}
+
+Test(life, an_owner_whose_main_thread_has_ended_is_alive)
+{
+    int answer, pipe_of_answer[2];
+    cr_assert_eq(pipe(pipe_of_answer), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        rbx_box_open(&child_box, name, &(rbx_box_options){.size = 64});
+        pthread_create(&thread, NULL, describe_after_main, pipe_of_answer);
+        pthread_exit(NULL);
+    }
+    cr_assert_eq(read(pipe_of_answer[0], &answer, sizeof answer), sizeof answer);
+    waitpid(child, NULL, 0);
+    cr_assert_eq(answer, RBX_OWNER_ALIVE);
+    cr_assert_eq(rbx_box_reclaim(name, RBX_SHM), 0);
 }
 
 /* ---- counting -------------------------------------------------------------------------------- */

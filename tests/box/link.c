@@ -121,6 +121,17 @@ Test(link, a_box_has_only_one)
     cr_assert_eq(entries(directory), 0);
 }
 
+Test(link, that_somebody_removed_may_be_made_elsewhere)
+{
+    rbx_box *box = made(name, 64);
+    const char *other = in_directory(directory, "other.link");
+    succeeds(rbx_box_link(box, path));
+    cr_assert_eq(unlink(path), 0);
+    succeeds(rbx_box_link(box, other));
+    succeeds(rbx_box_close(box));
+    cr_assert_eq(entries(directory), 0);
+}
+
 Test(link, never_overwrites_anything_else)
 {
     rbx_box *box = made(name, 64), *other = made(own_name("other"), 64);

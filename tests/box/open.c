@@ -135,6 +135,24 @@ Test(open, an_init_that_gives_up_leaves_nothing)
     cr_assert_not(exists(shm_path(name)));
 }
 
+static int give_up_for_now(void *data, size_t size, void *arg)
+{
+    (void)data, (void)size;
+    ++*(int *)arg;
+    return -EAGAIN;
+}
+
+Test(open, what_init_returns_is_what_open_returns_whatever_it_is)
+{
+    int runs = 0;
+    rbx_box *box;
+    refuses(
+        -EAGAIN, "gave up",
+        rbx_box_open(&box, own_name("again"),
+                     &(rbx_box_options){.size = 64, .init = give_up_for_now, .init_arg = &runs}));
+    cr_assert_eq(runs, 1);
+}
+
 Test(open, the_mode_is_exact_whatever_the_umask)
 {
     const char *name = own_name("mode");
@@ -296,6 +314,8 @@ Test(open, options_that_make_no_sense_are_refused)
         {{.size = 1, .policy = (rbx_box_policy)9}, -EINVAL, "policy 9"},
         {{.size = 1, .backing = (rbx_box_backing)7}, -EINVAL, "backing 7"},
         {{.size = 1, .mode = 01777}, -EINVAL, "mode"},
+        {{.size = 1, .mode = 0444}, -EINVAL, "mode"}, /* its own user could not remove it */
+        {{.size = 1, .mode = 0755}, -EINVAL, "mode"},
         {{.size = 1, .how = RBX_CREATE_ONLY, .read_only = true}, -EINVAL, "read-only"},
         {{.size = 1, .how = RBX_CREATE_ONLY, .raw = true}, -EINVAL, "raw"},
         {{.size = 1, .how = RBX_OPEN_ONLY, .backing = RBX_MEMFD}, -EINVAL, "memfd"},
@@ -316,7 +336,7 @@ Test(open, the_other_backing_under_the_name_is_refused)
     const char *name = own_name("copied");
     rbx_box *one = made(name, 64), *two;
     cr_assert_eq(link(shm_path(name), path), 0);
-    refuses(-EPROTO, "backing",
+    refuses(-EPROTO, "was made as a shm box; this program asked for a file one",
             rbx_box_open(&two, path, &(rbx_box_options){.size = 64, .backing = RBX_FILE}));
     succeeds(rbx_box_close(one));
     remove_tree(directory);

@@ -146,7 +146,7 @@ Test(send, receiving_from_a_peer_that_closed_fails)
 {
     rbx_box *box;
     close(sockets[0]);
-    refuses(-EPIPE, "cannot receive", rbx_box_recv(sockets[1], &box));
+    refuses(-EPIPE, "closed the socket", rbx_box_recv(sockets[1], &box));
     cr_assert_null(box);
 }
 
@@ -258,7 +258,7 @@ Test(send, a_sealed_memfd_that_is_no_box_or_too_short_is_refused)
     header.backing = RBX_SHM;
     make_pair(fds, &header, sizeof header, 12288, ALL_SEALS);
     send_raw(&message, sizeof message, fds, 2);
-    refuses_received(-EPROTO, "no memfd box");
+    refuses_received(-EPROTO, "was made as a shm box");
 }
 
 Test(send, descriptors_that_are_no_file_or_two_files_are_refused)
@@ -282,13 +282,13 @@ Test(send, a_message_of_another_kind_is_refused_and_its_descriptors_closed)
     for (size_t i = 0; i < RBX_FD_SEND_MAX; i++)
         fds[i] = 0;
     send_raw(&message, sizeof message, fds, 1);
-    refuses_received(-EPROTO, "cannot receive");
+    refuses_received(-EPROTO, "no box");
     send_raw(&message, sizeof message, fds, 3);
-    refuses_received(-EPROTO, "cannot receive");
+    refuses_received(-EPROTO, "no box");
     send_raw(&message, sizeof message, fds, RBX_FD_SEND_MAX);
-    refuses_received(-EPROTO, "cannot receive");
+    refuses_received(-EPROTO, "no box");
     send_raw(&message, 16, fds, 2);
-    refuses_received(-EPROTO, "cannot receive");
+    refuses_received(-EPROTO, "no box");
     message.magic[0] = 'x';
     send_raw(&message, sizeof message, fds, 2);
     refuses_received(-EPROTO, "no box");
@@ -303,9 +303,12 @@ Test(send, a_message_of_another_kind_is_refused_and_its_descriptors_closed)
     message = good_message();
     strcpy(message.label, "\xff");
     send_raw(&message, sizeof message, fds, 2);
-    refuses_received(-EINVAL, "UTF-8");
+    refuses_received(-EPROTO, "UTF-8");
     cr_assert_eq(write(sockets[0], &message, sizeof message), (ssize_t)sizeof message);
-    refuses_received(-EPROTO, "cannot receive");
+    refuses_received(-EPROTO, "no box");
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sockets), 0);
+    cr_assert_eq(send(sockets[0], "", 0, 0), 0);
+    refuses_received(-EPROTO, "no box");
 }
 
 Test(send, a_full_table_of_descriptors_is_reported_and_nothing_leaked)

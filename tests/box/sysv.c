@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -151,6 +152,61 @@ Test(sysv, a_creator_that_dies_half_way_leaves_nothing_that_is_seen)
     cr_assert(rbx_box_was_created(box));
     cr_assert_eq(*(char *)rbx_box_data(box), 0);
     succeeds(rbx_box_close(box));
+    cr_assert_not(has_segment());
+}
+
+static int run_creator(void *arg)
+{
+    struct child creator = start_running(die_in_init, arg);
+    return reap(&creator) == 128 + SIGKILL ? 0 : 1;
+}
+
+static int die_in_init_elsewhere(void *arg)
+{
+    if (unshare(CLONE_NEWPID) < 0)
+        return -EPERM;
+    return in_child(run_creator, arg); /* pid 1 in there, which cannot kill itself; its child can */
+}
+
+Test(sysv, a_creator_that_dies_half_way_in_another_pid_namespace_leaves_nothing_either)
+{
+    int result = in_child(die_in_init_elsewhere, NULL);
+    if (result == -EPERM)
+        cr_skip_test("SKIP: may not make a PID namespace");
+    cr_assert_eq(result, 0);
+    cr_assert(has_segment());
+    rbx_box *box = opened(key_text, &sysv);
+    cr_assert(rbx_box_was_created(box));
+    succeeds(rbx_box_close(box));
+    cr_assert_not(has_segment());
+}
+
+static int open_in_other_ipc_namespace(void *arg)
+{
+    (void)arg;
+    rbx_box *box;
+    if (unshare(CLONE_NEWIPC) < 0)
+        return EPERM;
+    int joined = rbx_box_open(&box, key_text, &join_sysv);
+    int either = rbx_box_open(&box, key_text, &sysv);
+    int reclaimed = rbx_box_reclaim(key_text, RBX_SYSV);
+    return joined == -EPROTO && either == -EPROTO && reclaimed == -EBUSY ? 0 : 1;
+}
+
+Test(sysv, a_box_of_another_ipc_namespace_is_refused_and_stays)
+{
+    rbx_box *box = opened(key_text, &sysv);
+    int result = in_child(open_in_other_ipc_namespace, NULL);
+    if (result == EPERM)
+        cr_skip_test("SKIP: may not make an IPC namespace");
+    cr_assert_eq(result, 0);
+    cr_assert_eq(rbx_box_stale(box), 0);
+    succeeds(rbx_box_close(box));
+    cr_assert_not(has_segment());
+    struct child dead = start(own_key, NULL);
+    murder(&dead);
+    cr_assert_eq(in_child(open_in_other_ipc_namespace, NULL), 0, "an orphan is not theirs either");
+    cr_assert_eq(rbx_box_reclaim(key_text, RBX_SYSV), 0);
     cr_assert_not(has_segment());
 }
 

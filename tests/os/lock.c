@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -69,6 +70,42 @@ Test(lock, counting_finds_each_of_any_number_in_any_order)
     cr_assert_eq(rbx_lock_count(fds[0], FAR, 1 << 20, 17), 17);
     cr_assert_eq(rbx_lock_count(fds[0], FAR - 100, 100, 1000), 0);
     cr_assert_eq(rbx_lock_count(fds[0], FAR + (1 << 20), 100, 1000), 0);
+}
+
+Test(lock, counting_takes_a_long_lock_as_one)
+{
+    int fds[2];
+    open_twice(fds);
+    struct flock all = {.l_type = F_RDLCK, .l_start = FAR, .l_len = 0};
+    cr_assert_eq(fcntl(fds[1], F_OFD_SETLK, &all), 0);
+    cr_assert_eq(rbx_lock_count(fds[0], FAR, (uint64_t)1 << 61, 1000), 1);
+    cr_assert_eq(rbx_lock_count(fds[0], FAR - 10, 1000, 1000), 1);
+}
+
+static void *count_on_a_small_stack(void *arg)
+{
+    const int *fds = arg;
+    static int count;
+    count = rbx_lock_count(fds[0], FAR, 1 << 30, 1 << 20);
+    return &count;
+}
+
+/* The kernel lists the locks of one description in the order in which they lie. */
+Test(lock, counting_many_needs_little_stack_in_whatever_order_they_come)
+{
+    enum { LOCKS = 3000 };
+    int fds[2];
+    void *count;
+    open_twice(fds);
+    for (int i = LOCKS; i > 0; i--)
+        cr_assert_eq(rbx_lock_try(fds[1], FAR + (uint64_t)i * 2, RBX_LOCK_SHARED), 0);
+    pthread_t thread;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 64 << 10);
+    cr_assert_eq(pthread_create(&thread, &small, count_on_a_small_stack, fds), 0);
+    cr_assert_eq(pthread_join(thread, &count), 0);
+    cr_assert_eq(*(int *)count, LOCKS);
 }
 
 Test(lock, counting_reaches_the_last_byte_there_is)
