@@ -7,6 +7,9 @@
  *
  *     cc -o shared-box shared-box.c $(pkg-config --cflags --libs ringbox)
  */
+#ifndef _GNU_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -61,9 +64,10 @@ static pid_t start(const char *program, const char *name, const char *times)
     return pid;
 }
 
-static void wait_for_attached(const rbx_box *box, int handles)
+/* Until `pid` is attached too, or has ended. */
+static void wait_for_attached(const rbx_box *box, int handles, pid_t pid)
 {
-    while (rbx_box_attached(box) != handles)
+    while (rbx_box_attached(box) != handles && waitpid(pid, NULL, WNOHANG) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
@@ -91,7 +95,7 @@ static int tour(const char *program)
     printf("2. One more is killed with kill -9 while it counts:\n");
     fflush(stdout);
     pid_t three = start(program, name, "1000000000000");
-    wait_for_attached(box, 2);
+    wait_for_attached(box, 2, three);
     printf("   attached: %d\n", rbx_box_attached(box));
     kill(three, SIGKILL);
     waitpid(three, &status, 0);

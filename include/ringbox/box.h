@@ -17,21 +17,26 @@
  *     rbx_box_close(box);
  *
  * What holds:
- *  - Nobody ever sees a half-made box: it gets its name when its memory is reserved and
- * initialised.
+ *  - Nobody ever sees a half-made box: it gets its name when its memory is reserved and filled.
  *  - A full file system is -ENOSPC when the box is made, never a SIGBUS later.
  *  - Who is attached, and whether the owner lives, is the kernel's knowledge: locks that it drops
  *    at exit, crash or kill -9. There is no heartbeat, no time-out and no pid file.
  *  - An owner that closes late never removes a successor's box.
- *  - A box that a crash left behind is reclaimed by whoever next opens its name to create it.
  *  - What does not fit (foreign, truncated, another version, size or byte order) is refused.
  *
- * A handle belongs to one thread at a time; its data to everyone. After fork() the child may use
- * the memory of a handle that it inherited, and must still close it, but is not attached: every
- * other call on it answers -EBADF. A child that wants a handle opens its own.
+ * When everybody who used a box has died, its contents are not to be trusted: whoever opens it next
+ * to create it gets a NEW, zeroed box. To keep the contents make it with RBX_KEEP, or open what is
+ * left with RBX_OPEN_ONLY and take it with rbx_box_own. As long as one process is attached the box
+ * lives on, and a restarted one joins it; to be its owner again it calls rbx_box_own.
  *
- * Processes that can write to a named box are trusted with it: one of them could truncate the file
- * under the others. Where they are not, use a memfd box, which is sealed.
+ * A handle belongs to one thread at a time; its data to everyone. No call but rbx_box_close takes
+ * NULL for a box. After fork() the child may use the memory of a handle that it inherited, and must
+ * still close it, but is not attached: every other call on it answers -EBADF. A child that wants a
+ * handle opens its own. No thread should be cancelled inside a call.
+ *
+ * Processes that can open a named box are trusted with it: one that can write could truncate the
+ * file under the others, and one that can only read could hold locks that make others wait (two
+ * seconds at most). Where they are not, use a memfd box: it is sealed.
  */
 #ifndef RINGBOX_BOX_H
 #define RINGBOX_BOX_H
@@ -60,7 +65,8 @@ typedef enum rbx_box_how {
 
 /* Where the memory lives, and so what `name` means. */
 typedef enum rbx_box_backing {
-    RBX_SHM = 0, /* POSIX shared memory: a name of up to RBX_NAME_MAX bytes without '/' */
+    RBX_SHM = 0, /* POSIX shared memory: a name of up to RBX_NAME_MAX bytes without '/'; the file is
+                    /dev/shm/ringbox.NAME */
     RBX_FILE,    /* a file: its path, on tmpfs, hugetlbfs or a disk */
     RBX_MEMFD,   /* no name, only a label: sealed, and handed on with rbx_box_send */
     RBX_SYSV,    /* a System V segment: its key as a number, "0x52494e47" or "1380535879" */
@@ -70,28 +76,30 @@ typedef enum rbx_box_backing {
 typedef enum rbx_box_policy {
     RBX_OWNER_UNLINKS = 0, /* the owner (its creator, unless ownership moved), when it closes */
     RBX_LAST_ONE_OUT,      /* whoever closes last */
-    RBX_KEEP,              /* nobody: it stays until someone owns and closes it */
+    RBX_KEEP,              /* nobody: it stays until someone opens, owns and closes it */
 } rbx_box_policy;
 
 /* All zero is a sensible default, but for the size that creating a box needs. */
 typedef struct rbx_box_options {
-    size_t size; /* payload in bytes; 0 when joining: whatever it has */
+    size_t size; /* payload in bytes; when joining it must be the box's, or 0 for any */
     rbx_box_how how;
     rbx_box_backing backing;
-    rbx_box_policy policy; /* used when the box is made; one that is joined has its own */
-    unsigned mode;    /* permissions, exactly (no umask); 0 means 0600. Joining a box of another
-                         user (but root) is refused unless this admits others: mode & 077 */
-    uint64_t tag;     /* yours: kept in a new box; when not 0, must equal an existing box's */
-    bool raw;         /* map somebody else's object as it is: no header, no promises, never
-                         unlinked; `name` is that of shm_open, a path, or a key */
-    bool read_only;   /* the data may not be written through this handle */
-    bool huge_pages;  /* use them where the system has some, else ordinary pages */
-    bool prefault;    /* map every page now, so that no access faults later */
-    bool lock_memory; /* keep it in RAM; where that is refused the box opens unlocked, and
-                         rbx_box_info.locked says so */
+    rbx_box_policy policy; /* of a new box; one that is joined has its own */
+    unsigned mode;         /* who may read and write a new box, exactly (no umask): 0600, which 0
+                              means, and bits of 0066. And whom to trust: a box that another user (but
+                              root) made is joined only if this admits others */
+    uint64_t tag;          /* yours: kept in a new box; when not 0, must equal an existing box's */
+    bool raw;              /* map somebody else's object as it is: no header, no promises, never
+                              made, never unlinked; `name` is that of shm_open, a path, or a key */
+    bool read_only;        /* the data may not be written through this handle; joins only */
+    bool huge_pages;       /* use them where the system has some, else ordinary pages */
+    bool prefault;         /* map every page now, so that no access faults later */
+    bool lock_memory;      /* keep it in RAM; where that is refused the box opens unlocked, and
+                              rbx_box_info.locked says so */
     /* Fills the zeroed payload of a new box before anyone else can see it. A negative return
        (-errno) gives the box up and is what rbx_box_open returns. When two processes create at once
-       each fills its own, and the loser's is thrown away unseen. */
+       each fills its own, and the loser's is thrown away unseen. (The memory of a System V box has
+       its key from the start: other programs than this library's could see it sooner.) */
     int (*init)(void *data, size_t size, void *arg);
     void *init_arg;
 } rbx_box_options;
@@ -103,6 +111,7 @@ typedef struct rbx_box_options {
  *   -EEXIST  create only, and it exists              -ENOENT        open only, and it does not
  *   -EPROTO  what has that name is no box, or not of the size, tag, version or machine wanted
  *   -EISDIR, -ELOOP  a directory, or a symbolic link (never followed) has that name
+ *   -ENOTSUP a memfd box where there is no /proc
  *   -EACCES, -EPERM  not allowed                     -EFBIG   over RBX_BOX_SIZE_MAX or a file limit
  *   -ENOSPC  no room for it                          -ENOMEM, -EMFILE, -ENFILE  nor for us
  *   -ESTALE  its System V segment was removed        -ENOLCK  a file system without locks
@@ -116,7 +125,7 @@ RBX_API int rbx_box_open(rbx_box **box, const char *name, const rbx_box_options 
  */
 RBX_API int rbx_box_close(rbx_box *box);
 
-/* The payload: page-aligned, and zeroed when the box was made. */
+/* The payload: aligned to 4096 bytes, and zeroed when the box was made. */
 RBX_API void *rbx_box_data(const rbx_box *box);
 RBX_API size_t rbx_box_size(const rbx_box *box);
 RBX_API const char *rbx_box_name(const rbx_box *box);
@@ -135,8 +144,9 @@ RBX_API void *rbx_box_fit(const rbx_box *box, size_t size, size_t alignment);
 RBX_API int rbx_box_leak(rbx_box *box);
 
 /*
- * Takes ownership: this handle will unlink the name when it closes (RBX_OWNER_UNLINKS). -EBUSY
- * while another handle owns it, -ESTALE when the name has moved on, -EACCES when read-only.
+ * Takes ownership: this handle will unlink the name when it closes. Whatever the policy was, it is
+ * RBX_OWNER_UNLINKS for everyone from now on. -EBUSY while another handle owns it, -ESTALE when the
+ * name has moved on, -EACCES when read-only.
  */
 RBX_API int rbx_box_own(rbx_box *box);
 
@@ -180,7 +190,8 @@ typedef struct rbx_box_info {
     int owner_pid;   /* for people only: as its own PID namespace counts */
     int creator_pid; /* likewise */
     int attached;    /* handles */
-    int problem;     /* 0, or -errno: why this cannot be used (then the rest may be 0) */
+    int problem;     /* 0, or -errno: why this cannot be used (then the rest may be 0, and
+                        rbx_last_error() says more while the visitor runs) */
     bool unused;     /* rbx_box_reclaim would remove it */
     bool stale;      /* the name is gone, means another box, or lost its System V segment */
     bool read_only;  /* this handle; false in a walk */
@@ -206,7 +217,8 @@ RBX_API int rbx_box_walk(const char *directory, rbx_box_visit *visit, void *arg)
 
 /*
  * Removes a box that nobody uses: no handle is attached, and its policy is not RBX_KEEP.
- * -EBUSY when it is in use or kept.
+ * -EBUSY when it is in use or kept. (To remove a kept one: rbx_box_open, rbx_box_own,
+ * rbx_box_close.)
  */
 RBX_API int rbx_box_reclaim(const char *name, rbx_box_backing backing);
 /* The same for all boxes of this user there (as for rbx_box_walk); returns how many it removed. */
