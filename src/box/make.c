@@ -35,10 +35,10 @@ static int create_huge_memfd(struct rbx_fd *fd, struct rbx_fd *second, const cha
     int err = create_memfd_twice(fd, second, label, true);
     if (err < 0)
         return err;
-    int64_t page_size = rbx_file_page_size(fd->fd);
-    err = page_size < 0
-              ? (int)page_size
-              : rbx_file_reserve(fd->fd, rbx_header_file_size(payload, (uint64_t)page_size));
+    uint64_t page_size;
+    err = rbx_file_page_size(fd->fd, &page_size);
+    if (err == 0)
+        err = rbx_file_reserve(fd->fd, rbx_header_file_size(payload, page_size));
     if (err < 0) {
         rbx_fd_close(second);
         rbx_fd_close(fd);
@@ -120,8 +120,8 @@ static int lay_out(struct rbx_box *box, const rbx_box_options *o, const struct r
 {
     const char *called = box->name.text;
     struct rbx_file_facts facts;
-    int64_t page_size = rbx_file_page_size(box->fd.fd);
-    int err = page_size < 0 ? (int)page_size : 0;
+    uint64_t page_size;
+    int err = rbx_file_page_size(box->fd.fd, &page_size);
     if (err == 0)
         err = rbx_file_chmod(box->fd.fd, o->mode ? o->mode : 0600);
     if (err == 0)
@@ -132,7 +132,7 @@ static int lay_out(struct rbx_box *box, const rbx_box_options *o, const struct r
     box->created = true;
     box->size = o->size;
     uint64_t payload_here = o->backing == RBX_SYSV ? 0 : o->size;
-    uint64_t file_size = rbx_header_file_size(payload_here, (uint64_t)page_size);
+    uint64_t file_size = rbx_header_file_size(payload_here, page_size);
     err = rbx_file_reserve(box->fd.fd, file_size);
     if (err < 0)
         return rbx_fail(err, "no room for the %llu bytes of box '%s': %m",

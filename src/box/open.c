@@ -169,14 +169,14 @@ static int check_page_size(const struct rbx_box *box, const struct rbx_box_heade
 {
     if (box->name.backing != RBX_FILE)
         return 0;
-    int64_t page_size = rbx_file_page_size(box->fd.fd);
-    if (page_size < 0)
-        return rbx_fail((int)page_size, "cannot look at the file system of box '%s': %m",
-                        box->name.text);
-    if ((uint64_t)page_size == header->page_size)
+    uint64_t page_size;
+    int err = rbx_file_page_size(box->fd.fd, &page_size);
+    if (err < 0)
+        return rbx_fail(err, "cannot look at the file system of box '%s': %m", box->name.text);
+    if (page_size == header->page_size)
         return 0;
-    return rbx_fail(-EPROTO, "box '%s' was made with pages of %u bytes, and lies on ones of %lld",
-                    box->name.text, header->page_size, (long long)page_size);
+    return rbx_fail(-EPROTO, "box '%s' was made with pages of %u bytes, and lies on ones of %llu",
+                    box->name.text, header->page_size, (unsigned long long)page_size);
 }
 
 static int join_segment(struct rbx_box *box, const rbx_box_options *o)
@@ -315,11 +315,11 @@ static int join_raw(struct rbx_box *box, const rbx_box_options *o)
         rbx_handle_tune(box, o);
         return 0;
     }
-    int64_t page = rbx_file_page_size(box->fd.fd);
-    if (page < 0)
-        return rbx_fail((int)page, "cannot look at the file system of '%s': %m", called);
-    uint64_t pages = (box->size + (uint64_t)page - 1) / (uint64_t)page;
-    return rbx_handle_map(box, &box->fd, pages * (uint64_t)page, o);
+    uint64_t page;
+    err = rbx_file_page_size(box->fd.fd, &page);
+    if (err < 0)
+        return rbx_fail(err, "cannot look at the file system of '%s': %m", called);
+    return rbx_handle_map(box, &box->fd, (box->size + page - 1) / page * page, o);
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */

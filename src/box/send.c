@@ -84,7 +84,8 @@ static int adopt(struct rbx_box *box, const struct rbx_fd *to_map)
     err = rbx_name_check_header(&box->name, &header);
     if (err < 0)
         return err;
-    if ((int64_t)header.page_size != rbx_file_page_size(to_map->fd))
+    uint64_t page_size;
+    if (rbx_file_page_size(to_map->fd, &page_size) < 0 || page_size != header.page_size)
         return rbx_fail(-EPROTO, "the header of the received box '%s' is damaged", called);
     box->id = facts.id;
     box->read_only = !rbx_fd_is_writable(&box->fd) || !rbx_fd_is_writable(to_map);

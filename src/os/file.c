@@ -146,12 +146,16 @@ int rbx_file_is_sealed(int fd)
     return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
-int64_t rbx_file_page_size(int fd)
+int rbx_file_page_size(int fd, uint64_t *size)
 {
     struct statfs fs;
     if (fstatfs(fd, &fs) < 0)
         return -errno;
-    return fs.f_type == HUGETLBFS_MAGIC ? (int64_t)fs.f_bsize : sysconf(_SC_PAGESIZE);
+    long page = fs.f_type == HUGETLBFS_MAGIC ? (long)fs.f_bsize : sysconf(_SC_PAGESIZE);
+    if (page <= 0)
+        return -EIO;
+    *size = (uint64_t)page;
+    return 0;
 }
 
 int rbx_directory_each(const char *path, int (*each)(const char *entry, void *arg), void *arg)

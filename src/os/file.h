@@ -56,8 +56,8 @@ int rbx_file_write(int fd, const void *bytes, size_t size, uint64_t offset);
 int rbx_file_seal(int fd);
 int rbx_file_is_sealed(int fd);
 
-/* The unit of mapping: the system's page, or the huge page of a hugetlbfs file. */
-int64_t rbx_file_page_size(int fd);
+/* The unit of mapping, never 0: the system's page, or the huge page of a hugetlbfs file. */
+int rbx_file_page_size(int fd, uint64_t *size);
 
 /* Calls `each` for every entry; stops when that returns other than 0, and returns it. */
 int rbx_directory_each(const char *path, int (*each)(const char *entry, void *arg), void *arg);
