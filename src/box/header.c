@@ -57,8 +57,9 @@ int rbx_header_check(const struct rbx_box_header *header, uint64_t file_size, co
 int rbx_header_read(struct rbx_box_header *copy, int fd, uint64_t file_size, const char *name)
 {
     if (file_size < RBX_HEADER_SIZE)
-        return rbx_fail(-EPROTO, "'%s' is not a ringbox box: it is %llu bytes long", name,
-                        (unsigned long long)file_size);
+        return rbx_fail(
+            -EPROTO, "'%s' is not a ringbox box: it is too short, with %llu bytes of at least %u",
+            name, (unsigned long long)file_size, RBX_HEADER_SIZE);
     int err = rbx_file_read(fd, copy, sizeof *copy, 0);
     if (err < 0)
         return rbx_fail(err, "cannot read the header of box '%s': %m", name);

@@ -135,8 +135,8 @@ static int lay_out(struct rbx_box *box, const rbx_box_options *o, const struct r
     uint64_t file_size = rbx_header_file_size(payload_here, page_size);
     err = rbx_file_reserve(box->fd.fd, file_size);
     if (err < 0)
-        return rbx_fail(err, "no room for the %llu bytes of box '%s': %m",
-                        (unsigned long long)file_size, called);
+        return rbx_fail(err, "no room for box '%s', %llu bytes with its header: %m", called,
+                        (unsigned long long)file_size);
     err = rbx_handle_map(box, to_map, file_size, o);
     if (err < 0)
         return err;

@@ -105,6 +105,16 @@ static int check_wanted(const struct rbx_box_header *header, const rbx_box_optio
     return 0;
 }
 
+static int cannot_open(int err, const char *called, const struct rbx_file_facts *facts)
+{
+    if (err == -ENOENT)
+        return rbx_fail(err, "there is no box '%s'", called);
+    if (err == -EACCES && facts)
+        return rbx_fail(err, "cannot open box '%s', which belongs to user %u and has mode %04o: %m",
+                        called, facts->uid, facts->mode);
+    return rbx_fail(err, "cannot open box '%s': %m", called);
+}
+
 /* Opens what has the name, if that can be a box of ours. */
 static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct rbx_fd *fd,
                      struct rbx_file_facts *facts)
@@ -112,7 +122,7 @@ static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct
     const char *called = box->name.text;
     int err = rbx_name_look(&box->name, facts);
     if (err < 0)
-        return rbx_fail(err, "cannot open box '%s': %m", called);
+        return cannot_open(err, called, NULL);
     err = check_type(facts, called); /* opening a FIFO or a device would already touch it */
     if (err < 0)
         return err;
@@ -121,7 +131,7 @@ static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct
     if (err == 0)
         err = rbx_file_look(fd->fd, facts);
     if (err < 0)
-        return rbx_fail(err, "cannot open box '%s': %m", called);
+        return cannot_open(err, called, facts);
     err = check_type(facts, called);
     return err < 0 ? err : check_user(facts, o, called);
 }
@@ -140,7 +150,7 @@ static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t fil
     if (err == -ENOENT || (err == 0 && !rbx_file_same(&facts.id, &box->id)))
         err = RBX_RETRY;
     else if (err < 0)
-        rbx_fail(err, "cannot open box '%s': %m", box->name.text);
+        cannot_open(err, box->name.text, NULL);
     else
         err = rbx_handle_map(box, &to_map, file_size, o);
     rbx_fd_close(&to_map);

@@ -76,7 +76,7 @@ static void refuses_header(const struct rbx_box_header *header, const char *part
 Test(foreign, a_file_of_zero_bytes_is_refused)
 {
     plant("", 0);
-    refuses_everyone(-EPROTO, "0 bytes long");
+    refuses_everyone(-EPROTO, "too short, with 0 bytes");
 }
 
 Test(foreign, a_file_of_something_else_is_refused)
@@ -113,7 +113,7 @@ Test(foreign, a_truncated_box_is_refused)
     plant(&header, sizeof header); /* without its payload */
     refuses_everyone(-EPROTO, "truncated");
     plant(&header, sizeof header - 1);
-    refuses_everyone(-EPROTO, "4095 bytes long");
+    refuses_everyone(-EPROTO, "too short, with 4095 bytes");
 }
 
 Test(foreign, a_box_of_a_newer_version_is_refused_naming_both)

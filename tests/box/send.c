@@ -251,7 +251,7 @@ Test(send, a_sealed_memfd_that_is_no_box_or_too_short_is_refused)
     refuses_received(-EPROTO, "not a ringbox box");
     make_pair(fds, "nonsense", 8, 8, ALL_SEALS);
     send_raw(&message, sizeof message, fds, 2);
-    refuses_received(-EPROTO, "8 bytes long");
+    refuses_received(-EPROTO, "too short, with 8 bytes");
     make_pair(fds, &header, sizeof header, 8192, ALL_SEALS);
     send_raw(&message, sizeof message, fds, 2);
     refuses_received(-EPROTO, "truncated");
