@@ -17,7 +17,7 @@ static rbx_box_policy policy_of(const struct rbx_box *box)
 
 /*
  * Whether the name might have nobody left to remove it once this handle is gone. One that only
- * looks, or that found the box without users, leaves a dead owner's box as it is.
+ * looks leaves a dead owner's box as it is.
  */
 static bool might_be_last(const struct rbx_box *box)
 {
@@ -27,8 +27,7 @@ static bool might_be_last(const struct rbx_box *box)
     case RBX_LAST_ONE_OUT:
         return true;
     case RBX_OWNER_UNLINKS:
-        return !box->read_only && !box->found_unused &&
-               rbx_lock_held(box->fd.fd, RBX_LOCK_OWNER) == 0;
+        return !box->only_looks && rbx_lock_held(box->fd.fd, RBX_LOCK_OWNER) == 0;
     default:
         return false;
     }
@@ -165,7 +164,7 @@ int rbx_box_attached(const rbx_box *box)
     int err = rbx_handle_check(box);
     if (err < 0)
         return err;
-    int others = rbx_handle_count(box->fd.fd, INT32_MAX - 1);
+    int others = rbx_handle_count(box->fd.fd, RBX_ATTACHED_MAX);
     return others < 0 ? rbx_fail(others, "cannot count the handles of box '%s': %m", box->name.text)
                       : others + 1;
 }

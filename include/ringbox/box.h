@@ -150,7 +150,7 @@ RBX_API int rbx_box_leak(rbx_box *box);
  */
 RBX_API int rbx_box_own(rbx_box *box);
 
-/* How many handles are attached, this one included. -ENOTSUP for a raw box. */
+/* How many handles are attached, this one included, as far as 4096. -ENOTSUP for a raw box. */
 RBX_API int rbx_box_attached(const rbx_box *box);
 
 /* 1 when the name is gone or means another box by now, 0 when it still means this one. */

@@ -53,7 +53,15 @@ int rbx_draft_create(struct rbx_draft *draft, struct rbx_fd *fd, struct rbx_fd *
 {
     draft->entry[0] = '\0';
     int err = create_unnamed(fd, second, name);
-    return err == -EOPNOTSUPP ? create_named(draft, fd, second, name) : err;
+    if (err != -EOPNOTSUPP)
+        return err;
+    /* A reclaimer may take one before it is locked; hardly one after another. */
+    for (int tries = 0; tries < 8; tries++) {
+        err = create_named(draft, fd, second, name);
+        if (err != -ENOENT)
+            break;
+    }
+    return err;
 }
 
 int rbx_draft_publish(struct rbx_draft *draft, const struct rbx_fd *fd, const struct rbx_name *name)

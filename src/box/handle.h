@@ -33,7 +33,7 @@ struct rbx_box {
     bool read_only;
     bool raw;
     bool locked;
-    bool found_unused; /* joined when nobody else was attached, by RBX_OPEN_ONLY */
+    bool only_looks; /* came to a box whose owner was dead, without the right to make it anew */
 };
 
 /* Whether this process attached the handle, rather than inherited it through fork(). */
@@ -48,6 +48,9 @@ int rbx_handle_check(const struct rbx_box *box);
 struct rbx_box *rbx_handle_new(void);
 /* Detaches and frees; the name is left as it is. */
 void rbx_handle_free(struct rbx_box *box);
+
+/* Nobody counts further: each lock costs two calls, and anyone who may read can take many. */
+#define RBX_ATTACHED_MAX 4096
 
 /* How many other handles the box behind `fd` has, as far as `limit`. */
 int rbx_handle_count(int fd, int limit);

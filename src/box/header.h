@@ -38,7 +38,8 @@ struct rbx_box_header {
     int32_t creator_pid;
     int32_t sysv_key;
     uint64_t ipc_namespace; /* System V: where sysv_key and sysv_id mean anything; 0: unknown */
-    uint8_t reserved_constant[40];
+    uint64_t creator_pid_namespace; /* where creator_pid means anything; 0: unknown */
+    uint8_t reserved_constant[32];
 
     /* Written by whoever holds OWNER. Relaxed: the lock, a system call, orders them for all who
        decide by them; others show them to people. */

@@ -47,8 +47,9 @@ bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached)
 
 /*
  * The segment of a maker that died on the way, or -1. It is there or not. The key was free when the
- * name was made, so what has it and is no older (by the coarser clock of the two, and some slack),
- * of the right size, and used by nobody is what that process made.
+ * name was made; so what has it, is no older (by the coarser clock of the two, and some slack), of
+ * the right size and used by nobody is what that process made. Its pid says so too, where pids can
+ * be compared.
  */
 static int32_t half_made_segment(const struct rbx_box_header *header)
 {
@@ -59,7 +60,9 @@ static int32_t half_made_segment(const struct rbx_box_header *header)
         facts.size != header->size || facts.attached != 0 ||
         facts.created_s + SLACK_S < header->created_ns / 1000000000U)
         return -1;
-    return id;
+    bool same_pids = header->creator_pid_namespace != 0 &&
+                     header->creator_pid_namespace == rbx_process_self().pid_namespace;
+    return same_pids && facts.creator_pid != header->creator_pid ? -1 : id;
 }
 
 /*
@@ -71,6 +74,8 @@ static int remove_segment(const struct rbx_box_header *header)
     struct rbx_sysv_facts facts;
     if (header->backing != RBX_SYSV)
         return 0;
+    if (!rbx_life_same_ipc(header))
+        return -EXDEV;
     int32_t id = is_making(header) ? half_made_segment(header) : segment_of(header);
     int err = rbx_sysv_look(id, &facts);
     if (err == 0 && facts.key == header->sysv_key)
@@ -79,12 +84,13 @@ static int remove_segment(const struct rbx_box_header *header)
 }
 
 /* The caller is the one who may, and has seen that the name means this box. */
-static int remove_all(const struct rbx_name *name, const struct rbx_box_header *header)
+static int remove_all(const struct rbx_name *name, const struct rbx_box_header *header,
+                      bool header_is_ours)
 {
     int err = remove_segment(header);
     if (err < 0)
         return err;
-    rbx_link_remove(name, header);
+    rbx_link_remove(header_is_ours ? NULL : name, header);
     return rbx_file_unlink(rbx_name_dir(name), name->entry);
 }
 
@@ -95,7 +101,7 @@ int rbx_life_remove(struct rbx_box *box)
         return rbx_fail(err == -EAGAIN ? -EBUSY : err, "cannot lock the name of box '%s': %m",
                         box->name.text);
     int means = rbx_name_means(&box->name, &box->id);
-    err = means <= 0 ? means : remove_all(&box->name, box->header);
+    err = means <= 0 ? means : remove_all(&box->name, box->header, true);
     rbx_lock_drop(box->fd.fd, RBX_LOCK_NAME);
     return err < 0 ? rbx_fail(err, "cannot remove box '%s': %m", box->name.text) : 0;
 }
@@ -122,6 +128,8 @@ static int judge(struct rbx_box_header *header, const struct rbx_file_facts *fac
         err = rbx_name_check_header(name, header);
     if (err < 0)
         return err;
+    if (header->backing == RBX_SYSV && !rbx_life_same_ipc(header))
+        return -EXDEV;
     return rbx_life_is_orphan(header, attached) ? 0 : -EBUSY;
 }
 
@@ -141,7 +149,7 @@ static int reclaim_open(const struct rbx_name *name, const struct rbx_file_facts
     int means = rbx_name_means(name, &facts->id);
     if (means <= 0)
         return means < 0 ? means : -ENOENT;
-    return remove_all(name, &header);
+    return remove_all(name, &header, false);
 }
 
 /* Opens what has a name, for writing, if it is a regular file: else -EPROTO. */

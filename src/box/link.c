@@ -131,19 +131,20 @@ static int target_of(const struct rbx_name *name, char *target, size_t size)
     return 0;
 }
 
-/* Opens the link file that the header speaks of, if it is one and names this very box. */
+/* Opens a link file if it is one, was made for the box of this id and, if given, of this name. */
 static int open_own_link(struct rbx_fd *fd, struct rbx_file_facts *facts,
                          const struct rbx_name *name, const char *path, const uint8_t box_id[16])
 {
     struct link link = {0};
     char target[TEXT_MAX], id[ID_DIGITS + 1];
-    int err = target_of(name, target, sizeof target);
+    int err = name ? target_of(name, target, sizeof target) : 0;
     if (err == 0)
         err = read_link(fd, RBX_AT_CWD, path, RBX_FD_WRITE, facts, &link);
     if (err < 0)
         return err;
     print_id(box_id, id);
-    if (link.backing == name->backing && strcmp(link.name, target) == 0 && strcmp(link.id, id) == 0)
+    if (strcmp(link.id, id) == 0 &&
+        (!name || (link.backing == name->backing && strcmp(link.name, target) == 0)))
         return 0;
     rbx_fd_close(fd);
     return -ENOENT;
@@ -220,7 +221,7 @@ static bool is_linked_elsewhere(const struct rbx_box *box, const char *path)
     copy_path(kept, box->header);
     if (!kept[0] || strcmp(kept, path) == 0)
         return false;
-    int err = open_own_link(&fd, &facts, &box->name, kept, box->header->id);
+    int err = open_own_link(&fd, &facts, NULL, kept, box->header->id);
     rbx_fd_close(&fd);
     return err == 0;
 }

@@ -89,17 +89,16 @@ static int take_locks(struct rbx_box *box, const rbx_box_options *o)
     if (o->backing == RBX_SYSV) {
         err = rbx_lock_try(box->fd.fd, RBX_LOCK_GATE, RBX_LOCK_EXCLUSIVE);
         if (err < 0)
-            return err;
+            return err == -EAGAIN ? RBX_RETRY : err; /* a reclaimer is judging a named draft */
     }
     if (o->policy == RBX_OWNER_UNLINKS) {
         err = rbx_handle_take_ownership(box);
         if (err < 0)
             return err;
-        box->header->creator_pid =
-            atomic_load_explicit(&box->header->owner_pid, memory_order_relaxed); /* just stored */
-    } else {
-        box->header->creator_pid = rbx_process_self().pid;
     }
+    struct rbx_process self = rbx_process_self();
+    box->header->creator_pid = self.pid;
+    box->header->creator_pid_namespace = self.pid_namespace;
     return 0;
 }
 
@@ -112,6 +111,8 @@ static int run_init(struct rbx_box *box, const rbx_box_options *o)
         return rbx_handle_check(box); /* init forked, and this is the child: the parent goes on */
     if (err >= 0)
         return 0;
+    if (err <= RBX_RETRY) /* no errno is that large */
+        err = -EINVAL;
     return rbx_fail(err, "the init callback of box '%s' gave up: %m", box->name.text);
 }
 
@@ -143,7 +144,7 @@ static int lay_out(struct rbx_box *box, const rbx_box_options *o, const struct r
     err = fill_header(box, o, (uint32_t)page_size);
     if (err == 0)
         err = take_locks(box, o);
-    return err < 0 ? rbx_fail(err, "cannot lock box '%s': %m", called) : 0;
+    return err < 0 && err != RBX_RETRY ? rbx_fail(err, "cannot lock box '%s': %m", called) : err;
 }
 
 /* Everything but the name. On failure the caller frees the handle and discards the draft. */

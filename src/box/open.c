@@ -231,16 +231,20 @@ static int clear_orphan(const struct rbx_box *box)
     return rbx_fail(err, "cannot remove box '%s', which nobody uses any more: %m", box->name.text);
 }
 
-/* Whether the box is an orphan, and if we may, its removal. */
+/* What is left of a dead owner's box is made anew by one who may, and left alone by one who may
+ * not. */
 static int deal_with_orphan(struct rbx_box *box, const rbx_box_options *o,
                             const struct rbx_box_header *header)
 {
-    int others = rbx_handle_count(box->fd.fd, 1);
+    int fd = box->fd.fd;
+    int others = may_create(o) ? rbx_handle_count(fd, 1) : rbx_lock_held(fd, RBX_LOCK_OWNER);
     if (others < 0)
         return rbx_fail(others == -EINVAL ? -ENOLCK : others, "cannot see who has box '%s': %m",
                         box->name.text);
-    box->found_unused = rbx_life_is_orphan(header, others);
-    return box->found_unused && may_create(o) ? clear_orphan(box) : 0;
+    if (may_create(o))
+        return rbx_life_is_orphan(header, others) ? clear_orphan(box) : 0;
+    box->only_looks = others == 0;
+    return 0;
 }
 
 static int map_joined(struct rbx_box *box, const rbx_box_options *o,
@@ -272,7 +276,7 @@ static int join_open(struct rbx_box *box, const rbx_box_options *o,
     if (err < 0)
         return err;
     err = map_joined(box, o, &header);
-    if (err < 0 && err != RBX_RETRY && may_create(o)) {
+    if (err < 0 && err != RBX_RETRY && !box->only_looks) {
         /* It was in use when we came; if all others have left since, they left it to us. */
         rbx_handle_detach(box);
         rbx_life_reclaim(&box->name, &box->id, 0);

@@ -43,8 +43,8 @@ int rbx_box_send(int sock, const rbx_box *box)
         if (err < 0)
             rbx_fail(err, "cannot send box '%s': %m", called);
     }
-    rbx_fd_close(&fds[TO_LOCK]);
-    rbx_fd_close(&fds[TO_MAP]);
+    rbx_fd_give_away(&fds[TO_LOCK]);
+    rbx_fd_give_away(&fds[TO_MAP]);
     return err;
 }
 

@@ -42,7 +42,7 @@ static rbx_owner_state judge_owner(bool held, const struct rbx_box_header *heade
 static int survey(int fd, const struct rbx_box_header *header, const struct rbx_box *own,
                   rbx_box_info *info)
 {
-    int others = rbx_handle_count(fd, INT_MAX - 1);
+    int others = rbx_handle_count(fd, RBX_ATTACHED_MAX);
     if (others < 0)
         return others;
     int held = own && own->owner ? 1 : rbx_lock_held(fd, RBX_LOCK_OWNER);
@@ -103,7 +103,8 @@ int rbx_box_describe(const rbx_box *box, rbx_box_info *info)
 }
 
 struct walk {
-    const char *directory; /* NULL: POSIX shared memory */
+    const char *directory; /* NULL: only the names of shared memory */
+    bool has_shm_names;
     rbx_box_visit *visit;
     void *arg;
     int answer; /* the visitor's last */
@@ -160,22 +161,23 @@ static int visit_entry(const char *entry, void *arg)
     struct walk *walk = arg;
     rbx_box_backing backing = RBX_FILE;
     char path[PATH_MAX];
-    const char *name = path;
+    const char *name = NULL;
     bool is_ours;
-    if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0)
+    if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0 ||
+        entry_path(walk, entry, path, sizeof path) < 0)
         return 0;
-    if (!walk->directory) {
+    if (walk->has_shm_names)
         name = rbx_name_of_entry(entry, &backing);
-        if (!name)
-            return 0;
-    }
-    if (entry_path(walk, entry, path, sizeof path) < 0)
+    bool must_be_box = name != NULL;
+    if (!name && !walk->directory)
         return 0;
+    if (!name)
+        name = path;
     struct rbx_name parsed;
     if (rbx_name_parse(&parsed, name, backing, false) < 0)
         return 0; /* no program of ours can have named it so */
     rbx_box_info info = {.name = name, .backing = backing};
-    int err = examine(path, &parsed, !walk->directory, &info, &is_ours);
+    int err = examine(path, &parsed, must_be_box, &info, &is_ours);
     rbx_name_free(&parsed);
     if (!is_ours || err == -ENOENT) /* it may have gone while we looked */
         return 0;
@@ -184,13 +186,26 @@ static int visit_entry(const char *entry, void *arg)
     return walk->answer;
 }
 
+/* However it is spelled. */
+static bool is_shm_directory(const char *directory)
+{
+    struct rbx_file_facts given, shm;
+    struct walk walk = {.directory = directory};
+    char path[PATH_MAX];
+    return !directory || (entry_path(&walk, ".", path, sizeof path) == 0 &&
+                          rbx_file_look_at(RBX_AT_CWD, path, &given) == 0 &&
+                          rbx_file_look_at(RBX_AT_CWD, RBX_SHM_DIRECTORY "/.", &shm) == 0 &&
+                          rbx_file_same(&given.id, &shm.id));
+}
+
 int rbx_box_walk(const char *directory, rbx_box_visit *visit, void *arg)
 {
     if (!visit)
         return rbx_fail(-EINVAL, "a walk needs someone to show the boxes to");
-    if (directory && strcmp(directory, RBX_SHM_DIRECTORY) == 0)
-        directory = NULL; /* the names there are those of shared memory, not paths */
-    struct walk walk = {.directory = directory, .visit = visit, .arg = arg};
+    struct walk walk = {.directory = directory,
+                        .has_shm_names = is_shm_directory(directory),
+                        .visit = visit,
+                        .arg = arg};
     const char *where = directory ? directory : RBX_SHM_DIRECTORY;
     int err = rbx_directory_each(where, visit_entry, &walk);
     if (err < 0 && walk.answer == 0)
@@ -211,6 +226,12 @@ int rbx_box_reclaim(const char *name, rbx_box_backing backing)
     if (err == -EBUSY || err == -EAGAIN)
         return rbx_fail(-EBUSY, "box '%s' is in use, or is one that is kept: own and close it",
                         name);
+    if (err == -EXDEV)
+        return rbx_fail(
+            err,
+            "box '%s' was made in another IPC namespace: reclaim it there or, when that "
+            "has ended, remove its file in " RBX_SHM_DIRECTORY,
+            name);
     if (err < 0 && err != -EPROTO)
         return rbx_fail(err, "cannot reclaim box '%s': %m", name);
     return err;

@@ -297,19 +297,25 @@ void rbx_fd_move(struct rbx_fd *to, struct rbx_fd *from)
     unlock_list(state);
 }
 
-/*
- * Unlocks first: closing drops the locks only with the last copy of the descriptor, and a child
- * that another thread is just starting may have one until it runs its handlers, or calls exec.
- */
-void rbx_fd_close(struct rbx_fd *f)
+void rbx_fd_give_away(struct rbx_fd *f)
 {
-    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
     if (!rbx_fd_is_open(f))
         return;
-    fcntl(f->fd, F_OFD_SETLK, &all);
     int state = lock_list();
     unlist(f); /* unlisted and closed in one step, as a fork sees it */
     close(f->fd);
     *f = RBX_FD_CLOSED;
     unlock_list(state);
+}
+
+/*
+ * Closing drops the locks only with the last copy of the descriptor, and a child that another
+ * thread is just starting may have one until it runs its handlers, or calls exec.
+ */
+void rbx_fd_close(struct rbx_fd *f)
+{
+    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    if (rbx_fd_is_open(f))
+        fcntl(f->fd, F_OFD_SETLK, &all);
+    rbx_fd_give_away(f);
 }

@@ -99,7 +99,7 @@ int rbx_file_reserve(int fd, uint64_t size)
         return -EFBIG;
     /* What cannot fit is refused before it takes the room of all others. */
     struct statfs fs;
-    if (fstatfs(fd, &fs) == 0 && fs.f_blocks > 0 &&
+    if (fstatfs(fd, &fs) == 0 && fs.f_blocks > 0 && fs.f_bsize > 0 &&
         size / (uint64_t)fs.f_bsize > (uint64_t)fs.f_bfree)
         return -ENOSPC;
     if (ftruncate(fd, (off_t)size) < 0)

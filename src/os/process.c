@@ -60,7 +60,7 @@ static uint64_t own_pid_namespace(void)
 
 uint64_t rbx_process_ipc_namespace(void)
 {
-    return namespace_of("/proc/self/ns/ipc");
+    return namespace_of("/proc/thread-self/ns/ipc"); /* a thread may have one of its own */
 }
 
 struct rbx_process rbx_process_self(void)

@@ -132,6 +132,22 @@ Test(link, that_somebody_removed_may_be_made_elsewhere)
     cr_assert_eq(entries(directory), 0);
 }
 
+Test(link, goes_with_a_box_whose_directory_was_renamed)
+{
+    char other[4096];
+    snprintf(other, sizeof other, "%s.renamed", directory);
+    rbx_box *box = opened(in_directory(directory, "t.box"),
+                          &(rbx_box_options){.size = 64, .backing = RBX_FILE});
+    char outside[4096];
+    snprintf(outside, sizeof outside, "%s.link", directory);
+    succeeds(rbx_box_link(box, outside));
+    cr_assert_eq(rename(directory, other), 0);
+    succeeds(rbx_box_close(box));
+    cr_assert_not(exists(outside));
+    cr_assert_eq(entries(other), 0);
+    cr_assert_eq(rename(other, directory), 0);
+}
+
 Test(link, never_overwrites_anything_else)
 {
     rbx_box *box = made(name, 64), *other = made(own_name("other"), 64);

@@ -129,6 +129,24 @@ Test(walk, shows_what_has_the_name_of_a_box_and_is_none)
     cr_assert_eq(entries("/dev/shm"), 4);
 }
 
+Test(walk, of_the_directory_of_shared_memory_finds_names_and_files)
+{
+    needs_own_shm("size=1m");
+    rbx_box *one = made("one", 64);
+    rbx_box *two = opened("/dev/shm/t.two", &(rbx_box_options){.size = 64, .backing = RBX_FILE});
+    walk(NULL);
+    cr_assert_eq(seen.count, 1);
+    walk("/dev/shm/");
+    cr_assert_eq(seen.count, 2);
+    cr_assert_eq(find("one")->backing, RBX_SHM);
+    cr_assert_eq(find("one")->problem, 0);
+    const rbx_box_info *file = find("/dev/shm//t.two");
+    cr_assert_not_null(file);
+    cr_assert_eq(file->backing, RBX_FILE);
+    succeeds(rbx_box_close(one));
+    succeeds(rbx_box_close(two));
+}
+
 Test(walk, of_a_directory_finds_the_boxes_among_other_files)
 {
     char directory[4096], path[4096];
