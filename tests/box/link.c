@@ -134,11 +134,11 @@ Test(link, that_somebody_removed_may_be_made_elsewhere)
 
 Test(link, goes_with_a_box_whose_directory_was_renamed)
 {
-    char other[4096];
+    char other[4200];
     snprintf(other, sizeof other, "%s.renamed", directory);
     rbx_box *box = opened(in_directory(directory, "t.box"),
                           &(rbx_box_options){.size = 64, .backing = RBX_FILE});
-    char outside[4096];
+    char outside[4200];
     snprintf(outside, sizeof outside, "%s.link", directory);
     succeeds(rbx_box_link(box, outside));
     cr_assert_eq(rename(directory, other), 0);
