@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../support/support.h"
@@ -208,6 +209,34 @@ Test(sysv, a_box_of_another_ipc_namespace_is_refused_and_stays)
     cr_assert_eq(in_child(open_in_other_ipc_namespace, NULL), 0, "an orphan is not theirs either");
     cr_assert_eq(rbx_box_reclaim(key_text, RBX_SYSV), 0);
     cr_assert_not(has_segment());
+}
+
+/* As root without CAP_IPC_OWNER, of another user's segment. */
+static int judge_without_looking(void *arg)
+{
+    (void)arg;
+    rbx_box_info info;
+    rbx_box *box;
+    if (rbx_box_open(&box, key_text, &join_sysv) < 0)
+        return 1;
+    if (!refuse_syscall(SYS_shmctl, EACCES, 1, IPC_STAT))
+        return -EPERM;
+    int stale = rbx_box_stale(box);
+    int described = rbx_box_describe(box, &info);
+    int reclaimed = rbx_box_reclaim(key_text, RBX_SYSV);
+    return stale == 0 && described == 0 && !info.unused && reclaimed == -EBUSY ? 0 : 2;
+}
+
+Test(sysv, a_segment_that_may_not_be_looked_at_is_not_lost)
+{
+    rbx_box *box = opened(key_text, &sysv);
+    int result = in_child(judge_without_looking, NULL);
+    cr_expect_eq(rbx_box_stale(box), 0);
+    succeeds(rbx_box_close(box));
+    cr_assert_not(has_segment());
+    if (result == -EPERM)
+        cr_skip_test("SKIP: seccomp is not allowed here");
+    cr_assert_eq(result, 0);
 }
 
 static int give_up(void *data, size_t size, void *arg)
