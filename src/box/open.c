@@ -136,9 +136,7 @@ static int open_file(const struct rbx_box *box, const rbx_box_options *o, struct
     return err < 0 ? err : check_user(facts, o, called);
 }
 
-/* A second description, to map, through the name: RBX_RETRY when that is gone or means another
-   box.
- */
+/* Opens the name again, to map: RBX_RETRY when it means another box by now, or none. */
 static int map_again(struct rbx_box *box, const rbx_box_options *o, uint64_t file_size)
 {
     struct rbx_fd to_map = RBX_FD_CLOSED;
@@ -231,8 +229,7 @@ static int clear_orphan(const struct rbx_box *box)
     return rbx_fail(err, "cannot remove box '%s', which nobody uses any more: %m", box->name.text);
 }
 
-/* What is left of a dead owner's box is made anew by one who may, and left alone by one who may
- * not. */
+/* A dead owner's box is made anew by one who may, and left alone by one who may not. */
 static int deal_with_orphan(struct rbx_box *box, const rbx_box_options *o,
                             const struct rbx_box_header *header)
 {
@@ -243,7 +240,9 @@ static int deal_with_orphan(struct rbx_box *box, const rbx_box_options *o,
                         box->name.text);
     if (may_create(o))
         return rbx_life_is_orphan(header, others) ? clear_orphan(box) : 0;
-    box->only_looks = others == 0;
+    /* Relaxed: a copy. */
+    uint32_t policy = atomic_load_explicit(&header->policy, memory_order_relaxed);
+    box->only_looks = policy == RBX_OWNER_UNLINKS && others == 0;
     return 0;
 }
 

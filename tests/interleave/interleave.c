@@ -83,7 +83,20 @@ WRAP(int, fstat64, (int fd, struct stat *s), (fd, s))
 WRAP(int, unlinkat, (int dir, const char *p, int flags), (dir, p, flags))
 WRAP(int, linkat, (int od, const char *o, int nd, const char *n, int flags), (od, o, nd, n, flags))
 WRAP(ssize_t, pread64, (int fd, void *b, size_t s, off_t at), (fd, b, s, at))
-WRAP(void *, mmap64, (void *at, size_t s, int p, int f, int fd, off_t o), (at, s, p, f, fd, o))
+static bool no_memory; /* for A: the mapping of a shared file fails */
+
+void *__real_mmap64(void *at, size_t size, int access, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *at, size_t size, int access, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *at, size_t size, int access, int flags, int fd, off_t offset)
+{
+    hook();
+    if (no_memory && fd >= 0) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return __real_mmap64(at, size, access, flags, fd, offset);
+}
+
 WRAP(int, munmap, (void *at, size_t s), (at, s))
 WRAP(int, fallocate64, (int fd, int mode, off_t at, off_t s), (fd, mode, at, s))
 
@@ -192,6 +205,16 @@ static void a_joins(void)
 static void b_joins(void)
 {
     open_box(B, RBX_OPEN_ONLY, RBX_OWNER_UNLINKS);
+}
+static void a_fails_to_join(void)
+{
+    no_memory = true;
+    a_joins();
+    no_memory = false;
+}
+static void b_has_last(void)
+{
+    b_opens_last();
 }
 static void a_creates(void)
 {
@@ -403,6 +426,8 @@ static const struct {
      b_joins_and_owns, b_makes_it_anew, b_is_named},
     {"the last one leaves while another comes and goes", a_has_last, a_closes, b_joins, b_closes,
      name_is_gone_or_b_was_kept},
+    {"one has no memory to join while the last one leaves", b_has_last, a_fails_to_join, b_closes,
+     NULL, name_is_gone},
     {"two reclaim an orphan", orphan, a_reclaims, b_reclaims, NULL, name_is_gone},
     {"a box is looked at by a reclaimer while its owner leaks it", b_owns_box, a_reclaims,
      b_leaks_and_closes, NULL, name_is_kept},
