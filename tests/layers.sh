@@ -25,7 +25,7 @@ os     calls  os
 base   -      api error version atomic
 box    -      box
 sync   -      wait mutex rwlock event sem cell
-ring   -      ring spsc mpmc
+ring   -      ring spsc mpmc message
 whole  -      ringbox
 tools  calls  cli bench/ examples/
 tests  calls  tests/

@@ -3,8 +3,14 @@
 #ifndef RINGBOX_RINGBOX_H
 #define RINGBOX_RINGBOX_H
 
+#include <ringbox/api.h>
+#include <ringbox/atomic.h>
 #include <ringbox/box.h>
 #include <ringbox/error.h>
+#include <ringbox/message.h>
+#include <ringbox/ring.h>
+#include <ringbox/spsc.h>
 #include <ringbox/version.h>
+#include <ringbox/wait.h>
 
 #endif

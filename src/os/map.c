@@ -13,16 +13,25 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-int rbx_map(void **at, int fd, uint64_t size, bool writable)
+static int map(void **at, int fd, uint64_t size, int access, int flags)
 {
     if (size > SIZE_MAX)
         return -ENOMEM;
-    int access = PROT_READ | (writable ? PROT_WRITE : 0);
-    void *mapped = mmap(NULL, (size_t)size, access, MAP_SHARED, fd, 0);
+    void *mapped = mmap(NULL, (size_t)size, access, flags, fd, 0);
     if (mapped == MAP_FAILED)
         return errno == EAGAIN ? -ENOMEM : -errno; /* EAGAIN: more than may be locked */
     *at = mapped;
     return 0;
+}
+
+int rbx_map(void **at, int fd, uint64_t size, bool writable)
+{
+    return map(at, fd, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED);
+}
+
+int rbx_map_private(void **at, uint64_t size)
+{
+    return map(at, -1, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
 }
 
 void rbx_unmap(void *at, size_t size)

@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 int rbx_map(void **at, int fd, uint64_t size, bool writable);
+/* Zeroed memory of this process's own. */
+int rbx_map_private(void **at, uint64_t size);
 void rbx_unmap(void *at, size_t size);
 /* Both are wishes: what the kernel cannot do is left as it was. */
 void rbx_map_prefault(void *at, size_t size, bool writable);

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * message.h: the calls that send and receive.
+ *
+ *            now, or -EAGAIN  when it can  until a time-out
+ *     send   try_send         send         send_for       copies a message in
+ *            try_send_n       send_n       send_n_for     many, published in bulk
+ *            try_claim        claim        claim_for      a place to write a message in, which
+ *            commit, abort                                then sends it, or does not
+ *     recv   try_recv         recv         recv_for       copies a message out
+ *            try_recv_n       recv_n       recv_n_for     up to n; waits for the first
+ *            try_peek         peek         peek_for       shows the next message where it is,
+ *            try_peek_n       peek_n       peek_n_for     or the next few of one frame, and
+ *            release, release_n                           takes what was shown
+ *
+ * Each has the prefix rbx_ for messages of any size, or that of your RBX_RING_TYPE.
+ * They answer 0, or how many for those with an n, and on failure
+ *   -EAGAIN      full, or empty (try_ calls only)
+ *   -ETIMEDOUT   not in time
+ *   -EPIPE       the ring was shut down (and, to receive, is drained)
+ *   -EOWNERDEAD  while it waited: whoever was at the other end has died. Said once for each death;
+ *                wait again, and you wait for its successor
+ *   -EINTR       a signal handler ran while it slept
+ *   -EBUSY       between claim and commit or abort, or between peek and release
+ *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of more
+ *                than was shown
+ *   -EPROTO      the shared memory says what no ring would
+ * send_n that fails after some messages, and recv_n, answer how many; the next call says why.
+ *
+ * A handler that must be sure to end a wait sets a flag, and the waiter looks at it between
+ * time-outs: a signal that comes just before it falls asleep does not wake it.
+ *
+ * RBX_RING_TYPE(ticks, struct tick, SPSC) makes all of these for one message type and kind of ring,
+ * with sizes known to the compiler and endpoints of their own type: ticks_open, ticks_tx_open,
+ * ticks_send and so on.
+ */
+#ifndef RINGBOX_MESSAGE_H
+#define RINGBOX_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ringbox/api.h>
+#include <ringbox/ring.h>
+#include <ringbox/spsc.h>
+
+RBX_BEGIN_DECLS
+
+/* In place, message i lies at (char *)first + i * stride. */
+RBX_INLINE size_t rbx_stride(const rbx_rx *rx)
+{
+    return rx->frame.stride;
+}
+
+RBX_INLINE int rbx_try_send(rbx_tx *tx, const void *message)
+{
+    return rbx_spsc_try_send(tx, message, tx->frame);
+}
+
+RBX_INLINE int rbx_send_for(rbx_tx *tx, const void *message, uint64_t timeout_ns)
+{
+    return rbx_spsc_send_for(tx, message, timeout_ns, tx->frame);
+}
+
+RBX_INLINE int rbx_send(rbx_tx *tx, const void *message)
+{
+    return rbx_send_for(tx, message, RBX_FOREVER);
+}
+
+RBX_INLINE ptrdiff_t rbx_try_send_n(rbx_tx *tx, const void *messages, size_t count)
+{
+    return rbx_spsc_try_send_n(tx, messages, count, tx->frame);
+}
+
+RBX_INLINE ptrdiff_t rbx_send_n_for(rbx_tx *tx, const void *messages, size_t count,
+                                    uint64_t timeout_ns)
+{
+    return rbx_spsc_send_n_for(tx, messages, count, timeout_ns, tx->frame);
+}
+
+RBX_INLINE ptrdiff_t rbx_send_n(rbx_tx *tx, const void *messages, size_t count)
+{
+    return rbx_send_n_for(tx, messages, count, RBX_FOREVER);
+}
+
+RBX_INLINE int rbx_try_claim(rbx_tx *tx, void **place)
+{
+    return rbx_spsc_try_claim(tx, place, tx->frame);
+}
+
+RBX_INLINE int rbx_claim_for(rbx_tx *tx, void **place, uint64_t timeout_ns)
+{
+    return rbx_spsc_claim_for(tx, place, timeout_ns, tx->frame);
+}
+
+RBX_INLINE int rbx_claim(rbx_tx *tx, void **place)
+{
+    return rbx_claim_for(tx, place, RBX_FOREVER);
+}
+
+RBX_INLINE int rbx_commit(rbx_tx *tx)
+{
+    return rbx_spsc_commit(tx, tx->frame);
+}
+
+RBX_INLINE int rbx_abort(rbx_tx *tx)
+{
+    return rbx_spsc_abort(tx, tx->frame);
+}
+
+RBX_INLINE int rbx_try_recv(rbx_rx *rx, void *message)
+{
+    return rbx_spsc_try_recv(rx, message, rx->frame);
+}
+
+RBX_INLINE int rbx_recv_for(rbx_rx *rx, void *message, uint64_t timeout_ns)
+{
+    return rbx_spsc_recv_for(rx, message, timeout_ns, rx->frame);
+}
+
+RBX_INLINE int rbx_recv(rbx_rx *rx, void *message)
+{
+    return rbx_recv_for(rx, message, RBX_FOREVER);
+}
+
+RBX_INLINE ptrdiff_t rbx_try_recv_n(rbx_rx *rx, void *messages, size_t most)
+{
+    return rbx_spsc_try_recv_n(rx, messages, most, rx->frame);
+}
+
+RBX_INLINE ptrdiff_t rbx_recv_n_for(rbx_rx *rx, void *messages, size_t most, uint64_t timeout_ns)
+{
+    return rbx_spsc_recv_n_for(rx, messages, most, timeout_ns, rx->frame);
+}
+
+RBX_INLINE ptrdiff_t rbx_recv_n(rbx_rx *rx, void *messages, size_t most)
+{
+    return rbx_recv_n_for(rx, messages, most, RBX_FOREVER);
+}
+
+RBX_INLINE ptrdiff_t rbx_try_peek_n(rbx_rx *rx, const void **messages, size_t most)
+{
+    return rbx_spsc_try_peek_n(rx, messages, most, rx->frame);
+}
+
+RBX_INLINE ptrdiff_t rbx_peek_n_for(rbx_rx *rx, const void **messages, size_t most,
+                                    uint64_t timeout_ns)
+{
+    return rbx_spsc_peek_n_for(rx, messages, most, timeout_ns, rx->frame);
+}
+
+RBX_INLINE ptrdiff_t rbx_peek_n(rbx_rx *rx, const void **messages, size_t most)
+{
+    return rbx_peek_n_for(rx, messages, most, RBX_FOREVER);
+}
+
+RBX_INLINE int rbx_try_peek(rbx_rx *rx, const void **message)
+{
+    ptrdiff_t shown = rbx_try_peek_n(rx, message, 1);
+    return shown < 0 ? (int)shown : 0;
+}
+
+RBX_INLINE int rbx_peek_for(rbx_rx *rx, const void **message, uint64_t timeout_ns)
+{
+    ptrdiff_t shown = rbx_peek_n_for(rx, message, 1, timeout_ns);
+    return shown < 0 ? (int)shown : 0;
+}
+
+RBX_INLINE int rbx_peek(rbx_rx *rx, const void **message)
+{
+    return rbx_peek_for(rx, message, RBX_FOREVER);
+}
+
+RBX_INLINE int rbx_release_n(rbx_rx *rx, size_t count)
+{
+    return rbx_spsc_release_n(rx, count);
+}
+
+/* All that was shown. */
+RBX_INLINE int rbx_release(rbx_rx *rx)
+{
+    return rbx_spsc_release_n(rx, rx->shown);
+}
+
+/* Whether the ring of an endpoint that has just been opened holds messages framed like this. */
+RBX_API int rbx_tx_open_as(rbx_tx *tx, rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame);
+RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame);
+
+#ifdef __cplusplus
+#define RBX_ALIGNOF(type) alignof(type)
+#else
+#define RBX_ALIGNOF(type) _Alignof(type)
+#endif
+
+/* The kind of ring as RBX_RING_TYPE is given it, and the calls that it means. */
+#define RBX_CALL_SPSC(verb) rbx_spsc_##verb
+
+/*
+ * At file scope, without a semicolon. `type` is copied byte by byte, between processes: no pointers
+ * in it that mean anything to one process only.
+ */
+#define RBX_RING_TYPE(name, type, kind)                                                            \
+    typedef struct name##_tx {                                                                     \
+        rbx_tx end;                                                                                \
+    } name##_tx;                                                                                   \
+    typedef struct name##_rx {                                                                     \
+        rbx_rx end;                                                                                \
+    } name##_rx;                                                                                   \
+    RBX_INLINE struct rbx_frame name##_frame(void)                                                 \
+    {                                                                                              \
+        return rbx_frame_for(sizeof(type), RBX_ALIGNOF(type));                                     \
+    }                                                                                              \
+    RBX_INLINE int name##_open(rbx_ring **ring, const char *ring_name,                             \
+                               const rbx_ring_options *options)                                    \
+    {                                                                                              \
+        rbx_ring_options typed = *options;                                                         \
+        typed.kind = RBX_##kind;                                                                   \
+        typed.message_size = sizeof(type);                                                         \
+        typed.alignment = RBX_ALIGNOF(type);                                                       \
+        return rbx_ring_open(ring, ring_name, &typed);                                             \
+    }                                                                                              \
+    RBX_INLINE int name##_tx_open(name##_tx *tx, rbx_ring *ring)                                   \
+    {                                                                                              \
+        return rbx_tx_open_as(&tx->end, ring, RBX_##kind, name##_frame());                         \
+    }                                                                                              \
+    RBX_INLINE void name##_tx_close(name##_tx *tx)                                                 \
+    {                                                                                              \
+        rbx_tx_close(&tx->end);                                                                    \
+    }                                                                                              \
+    RBX_INLINE int name##_rx_open(name##_rx *rx, rbx_ring *ring)                                   \
+    {                                                                                              \
+        return rbx_rx_open_as(&rx->end, ring, RBX_##kind, name##_frame());                         \
+    }                                                                                              \
+    RBX_INLINE void name##_rx_close(name##_rx *rx)                                                 \
+    {                                                                                              \
+        rbx_rx_close(&rx->end);                                                                    \
+    }                                                                                              \
+    RBX_INLINE int name##_try_send(name##_tx *tx, const type *message)                             \
+    {                                                                                              \
+        return RBX_CALL_##kind(try_send)(&tx->end, message, name##_frame());                       \
+    }                                                                                              \
+    RBX_INLINE int name##_send_for(name##_tx *tx, const type *message, uint64_t timeout_ns)        \
+    {                                                                                              \
+        return RBX_CALL_##kind(send_for)(&tx->end, message, timeout_ns, name##_frame());           \
+    }                                                                                              \
+    RBX_INLINE int name##_send(name##_tx *tx, const type *message)                                 \
+    {                                                                                              \
+        return name##_send_for(tx, message, RBX_FOREVER);                                          \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_try_send_n(name##_tx *tx, const type *messages, size_t count)      \
+    {                                                                                              \
+        return RBX_CALL_##kind(try_send_n)(&tx->end, messages, count, name##_frame());             \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_send_n_for(name##_tx *tx, const type *messages, size_t count,      \
+                                           uint64_t timeout_ns)                                    \
+    {                                                                                              \
+        return RBX_CALL_##kind(send_n_for)(&tx->end, messages, count, timeout_ns, name##_frame()); \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_send_n(name##_tx *tx, const type *messages, size_t count)          \
+    {                                                                                              \
+        return name##_send_n_for(tx, messages, count, RBX_FOREVER);                                \
+    }                                                                                              \
+    RBX_INLINE int name##_claim_for(name##_tx *tx, type **place, uint64_t timeout_ns)              \
+    {                                                                                              \
+        void *at;                                                                                  \
+        int err = RBX_CALL_##kind(claim_for)(&tx->end, &at, timeout_ns, name##_frame());           \
+        *place = (type *)at;                                                                       \
+        return err;                                                                                \
+    }                                                                                              \
+    RBX_INLINE int name##_claim(name##_tx *tx, type **place)                                       \
+    {                                                                                              \
+        return name##_claim_for(tx, place, RBX_FOREVER);                                           \
+    }                                                                                              \
+    RBX_INLINE int name##_try_claim(name##_tx *tx, type **place)                                   \
+    {                                                                                              \
+        void *at;                                                                                  \
+        int err = RBX_CALL_##kind(try_claim)(&tx->end, &at, name##_frame());                       \
+        *place = (type *)at;                                                                       \
+        return err;                                                                                \
+    }                                                                                              \
+    RBX_INLINE int name##_commit(name##_tx *tx)                                                    \
+    {                                                                                              \
+        return RBX_CALL_##kind(commit)(&tx->end, name##_frame());                                  \
+    }                                                                                              \
+    RBX_INLINE int name##_abort(name##_tx *tx)                                                     \
+    {                                                                                              \
+        return RBX_CALL_##kind(abort)(&tx->end, name##_frame());                                   \
+    }                                                                                              \
+    RBX_INLINE int name##_try_recv(name##_rx *rx, type *message)                                   \
+    {                                                                                              \
+        return RBX_CALL_##kind(try_recv)(&rx->end, message, name##_frame());                       \
+    }                                                                                              \
+    RBX_INLINE int name##_recv_for(name##_rx *rx, type *message, uint64_t timeout_ns)              \
+    {                                                                                              \
+        return RBX_CALL_##kind(recv_for)(&rx->end, message, timeout_ns, name##_frame());           \
+    }                                                                                              \
+    RBX_INLINE int name##_recv(name##_rx *rx, type *message)                                       \
+    {                                                                                              \
+        return name##_recv_for(rx, message, RBX_FOREVER);                                          \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_try_recv_n(name##_rx *rx, type *messages, size_t most)             \
+    {                                                                                              \
+        return RBX_CALL_##kind(try_recv_n)(&rx->end, messages, most, name##_frame());              \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_recv_n_for(name##_rx *rx, type *messages, size_t most,             \
+                                           uint64_t timeout_ns)                                    \
+    {                                                                                              \
+        return RBX_CALL_##kind(recv_n_for)(&rx->end, messages, most, timeout_ns, name##_frame());  \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_recv_n(name##_rx *rx, type *messages, size_t most)                 \
+    {                                                                                              \
+        return name##_recv_n_for(rx, messages, most, RBX_FOREVER);                                 \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_try_peek_n(name##_rx *rx, const type **messages, size_t most)      \
+    {                                                                                              \
+        const void *at;                                                                            \
+        ptrdiff_t n = RBX_CALL_##kind(try_peek_n)(&rx->end, &at, most, name##_frame());            \
+        *messages = (const type *)at;                                                              \
+        return n;                                                                                  \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_peek_n_for(name##_rx *rx, const type **messages, size_t most,      \
+                                           uint64_t timeout_ns)                                    \
+    {                                                                                              \
+        const void *at;                                                                            \
+        ptrdiff_t n =                                                                              \
+            RBX_CALL_##kind(peek_n_for)(&rx->end, &at, most, timeout_ns, name##_frame());          \
+        *messages = (const type *)at;                                                              \
+        return n;                                                                                  \
+    }                                                                                              \
+    RBX_INLINE ptrdiff_t name##_peek_n(name##_rx *rx, const type **messages, size_t most)          \
+    {                                                                                              \
+        return name##_peek_n_for(rx, messages, most, RBX_FOREVER);                                 \
+    }                                                                                              \
+    RBX_INLINE int name##_try_peek(name##_rx *rx, const type **message)                            \
+    {                                                                                              \
+        ptrdiff_t shown = name##_try_peek_n(rx, message, 1);                                       \
+        return shown < 0 ? (int)shown : 0;                                                         \
+    }                                                                                              \
+    RBX_INLINE int name##_peek_for(name##_rx *rx, const type **message, uint64_t timeout_ns)       \
+    {                                                                                              \
+        ptrdiff_t shown = name##_peek_n_for(rx, message, 1, timeout_ns);                           \
+        return shown < 0 ? (int)shown : 0;                                                         \
+    }                                                                                              \
+    RBX_INLINE int name##_peek(name##_rx *rx, const type **message)                                \
+    {                                                                                              \
+        return name##_peek_for(rx, message, RBX_FOREVER);                                          \
+    }                                                                                              \
+    RBX_INLINE int name##_release_n(name##_rx *rx, size_t count)                                   \
+    {                                                                                              \
+        return RBX_CALL_##kind(release_n)(&rx->end, count);                                        \
+    }                                                                                              \
+    RBX_INLINE int name##_release(name##_rx *rx)                                                   \
+    {                                                                                              \
+        return name##_release_n(rx, rx->end.shown);                                                \
+    }
+
+RBX_END_DECLS
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * ring.h: a ring moves messages of one size from a sender to a receiver, first in, first out.
+ *
+ * A ring is made once, in a box that all sides join by name (or in memory that you share yourself);
+ * endpoints are opened on it: an rbx_tx to send, an rbx_rx to receive. message.h has the calls that
+ * send and receive, for any message size or for one type.
+ *
+ *     struct tick { uint64_t id; double price; };
+ *     RBX_RING_TYPE(ticks, struct tick, SPSC)
+ *
+ *     rbx_ring *ring;
+ *     const rbx_ring_options options = {.capacity = 4096};
+ *     if (ticks_open(&ring, "ticks", &options) < 0) {
+ *         fprintf(stderr, "%s\n", rbx_last_error());
+ *         return 1;
+ *     }
+ *     ticks_tx tx;
+ *     if (ticks_tx_open(&tx, ring) < 0)
+ *         return 1;
+ *     const struct tick tick = {.id = 1, .price = 99.5};
+ *     ticks_send(&tx, &tick);
+ *     ticks_tx_close(&tx);
+ *     rbx_ring_close(ring);
+ *
+ * What holds:
+ *  - A message is sent once its send (or commit) has returned 0; it is then received exactly once,
+ *    whoever dies in between, as long as the ring lives. A receiver that dies between peek and
+ *    release leaves the message to the next one. The message that a dying process had in its hands
+ *    is sent whole or not at all, and received once or, if its receiver died inside the call, lost.
+ *  - One live sender and one live receiver at a time: a second one is -EBUSY. Whether the first is
+ *    alive is the kernel's knowledge. When it is dead, the next one goes on where it was.
+ *  - An endpoint belongs to one thread at a time, and to the process that opened it: after fork()
+ *    the child must not use it. All sizes and the endpoint's own position are kept in the endpoint:
+ *    what a peer can write is never trusted with an address.
+ *  - Sending and receiving without waiting are wait-free, and make no system call unless the other
+ *    side sleeps.
+ *  - 'Full' means that `capacity` messages are truly waiting, or more.
+ */
+#ifndef RINGBOX_RING_H
+#define RINGBOX_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ringbox/api.h>
+#include <ringbox/atomic.h>
+#include <ringbox/box.h>
+#include <ringbox/wait.h>
+
+RBX_BEGIN_DECLS
+
+typedef struct rbx_ring rbx_ring;
+
+#define RBX_MESSAGE_SIZE_MAX ((size_t)1 << 20)
+#define RBX_MESSAGE_ALIGNMENT_MAX ((size_t)64)
+
+typedef enum rbx_ring_kind {
+    RBX_SPSC = 0, /* one sender, one receiver */
+} rbx_ring_kind;
+
+typedef struct rbx_ring_options {
+    rbx_ring_kind kind;
+    size_t message_size; /* from 1 to RBX_MESSAGE_SIZE_MAX; when joining, 0 for any */
+    size_t alignment;    /* of messages in place: a power of two up to 64; 0 means what the size
+                            suggests, at most 8 (when joining, any) */
+    size_t capacity;     /* messages that can wait, at least; when joining, 0 for any */
+    uint64_t tag;        /* yours: kept in a new ring; when not 0, must equal an existing ring's */
+    rbx_box_options
+        box; /* where a named ring lives; `size`, `tag`, `raw` and `init` are not yours */
+} rbx_ring_options;
+
+/*
+ * Opens the ring `name`: makes it or joins it, as options->box.how says. With the name NULL it is a
+ * new ring for the threads of this process. Errors are those of rbx_box_open, and
+ *   -EINVAL  an option makes no sense
+ *   -EPROTO  what has that name is no ring, or holds another kind, size, alignment or tag of
+ *            messages, or fewer of them
+ */
+RBX_API int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *options);
+
+/* Joins the ring in a box that is open already, say one that rbx_box_recv has received. From then
+   on the box is the ring's, to be closed with it. On failure it remains yours. */
+RBX_API int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_options *options);
+
+/*
+ * A ring in memory of your own, which is aligned to 64 bytes and, for rbx_ring_init, zeroed.
+ * Processes that share it may attach each on its own, or inherit the handle through fork().
+ * Nobody knows who lives there: that there is one sender and one receiver, outside of the endpoints
+ * of one handle, is yours to see to, and a wait does not notice a death.
+ */
+RBX_API int rbx_ring_bytes(const rbx_ring_options *options, uint64_t *bytes);
+RBX_API int rbx_ring_init(void *memory, size_t size, const rbx_ring_options *options);
+RBX_API int rbx_ring_attach(rbx_ring **ring, void *memory, size_t size,
+                            const rbx_ring_options *options);
+
+/* -EBUSY while endpoints of this handle are open. NULL is fine. Else as rbx_box_close. */
+RBX_API int rbx_ring_close(rbx_ring *ring);
+
+/* The box that it lives in, for rbx_box_send, rbx_box_own and the like; NULL when in none. */
+RBX_API rbx_box *rbx_ring_box(const rbx_ring *ring);
+
+/*
+ * Ends the stream: senders get -EPIPE from now on, receivers what is still there and then -EPIPE.
+ * For good. -EINVAL when somebody did that before.
+ */
+RBX_API int rbx_ring_shutdown(rbx_ring *ring);
+
+typedef enum rbx_end_state {
+    RBX_END_NONE = 0, /* not open */
+    RBX_END_ALIVE,
+    RBX_END_DEAD,    /* its process died without closing it */
+    RBX_END_SUSPECT, /* its process is gone, yet something still holds its lock */
+    RBX_END_UNKNOWN, /* memory of your own: open, by somebody who may have died */
+} rbx_end_state;
+
+typedef struct rbx_end_info {
+    rbx_end_state state;
+    int pid;         /* for people only: as its own PID namespace counts */
+    uint64_t opened; /* how often this end of the ring was opened */
+    uint64_t missed; /* calls and waits that found the ring full (or empty) */
+    uint64_t sleeps; /* waits that slept */
+    uint64_t wakes;  /* how often it woke the other end */
+} rbx_end_info;
+
+typedef struct rbx_ring_info {
+    rbx_ring_kind kind;
+    size_t message_size, alignment, capacity;
+    uint64_t tag;
+    uint64_t sent, received; /* messages, since the ring was made */
+    uint64_t high_water;     /* how many were waiting at most: as the sender saw whenever it had
+                                used up a quarter of the ring, so a quarter too many at most */
+    bool shut;
+    rbx_end_info tx, rx;
+} rbx_ring_info;
+
+/* Any thread may call it at any time; so the figures are of nearly the same moment. */
+RBX_API int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info);
+
+/* Where messages lie in a frame, which is a few whole cache lines: header, padding, messages. */
+struct rbx_frame {
+    uint32_t message_size;
+    uint32_t stride;    /* from one message to the next */
+    uint32_t offset;    /* of the first one */
+    uint32_t per_frame; /* messages */
+    uint32_t bytes;     /* of the whole frame */
+};
+
+enum rbx_hold {
+    RBX_HOLD_CLOSED = 0,
+    RBX_HOLD_NONE,  /* open, nothing in hand */
+    RBX_HOLD_PLACE, /* between claim and commit, or peek and release */
+    RBX_HOLD_ENDED, /* the ring was shut down: -EPIPE for good */
+};
+
+/*
+ * The endpoints. Yours to place and to zero, else only for the calls here and in message.h: the hot
+ * ones are inline, so the layout is public. Its first line is all that a send or receive writes.
+ */
+typedef struct rbx_tx {
+    uint64_t at;    /* frame number << 8 | messages published in it; what *head says */
+    uint64_t limit; /* the value of `at` that needs a closer look: end of the frame, or `hold` */
+    rbx_atomic64 *head;
+    uint64_t credit; /* frames that may be begun before `freed` must be read */
+    rbx_bell *bell;  /* the receiver's */
+    struct rbx_frame frame;
+    uint32_t hold;
+    char *first, *end; /* of all frames */
+    struct rbx_spsc *spsc;
+    uint64_t frames;
+    rbx_ring *ring;
+    rbx_patience patience;
+    uint32_t mourned; /* the receiver, counted by openings, whose death has been reported */
+    int32_t opener;   /* the process that may use it */
+    char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
+} rbx_tx;
+
+typedef struct rbx_rx {
+    uint64_t at;   /* frame number << 8 | messages taken from it */
+    uint64_t seen; /* what *head said; `at` when that needs a closer look */
+    rbx_atomic64 *head;
+    rbx_atomic64 *position; /* where a successor goes on: a copy of `at` */
+    uint64_t owed;          /* frames used up and not yet given back */
+    uint64_t lazy;          /* how many that may become */
+    struct rbx_frame frame;
+    uint32_t hold;
+    char *first, *end;
+    struct rbx_spsc *spsc;
+    uint64_t frames;
+    rbx_ring *ring;
+    uint32_t shown, unshown; /* between peek and release: messages shown, and others known */
+    rbx_patience patience;
+    uint32_t mourned; /* likewise the sender */
+    int32_t opener;
+    char apart[64];
+} rbx_rx;
+
+/*
+ * -EBUSY while another sender (receiver) lives, -EPIPE when the ring is shut down (and, for a
+ * receiver, drained), -EPROTO when the ring is damaged. On failure the endpoint is closed.
+ */
+RBX_API int rbx_tx_open(rbx_tx *tx, rbx_ring *ring);
+RBX_API int rbx_rx_open(rbx_rx *rx, rbx_ring *ring);
+
+/* A place that is claimed is given up; a message that is peeked stays. Closing twice is fine. */
+RBX_API void rbx_tx_close(rbx_tx *tx);
+RBX_API void rbx_rx_close(rbx_rx *rx);
+
+/* How it waits from now on. */
+RBX_API int rbx_tx_wait_by(rbx_tx *tx, const rbx_wait_options *options);
+RBX_API int rbx_rx_wait_by(rbx_rx *rx, const rbx_wait_options *options);
+
+RBX_END_DECLS
+
+#endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * spsc.h: the ring of one sender and one receiver, and its hot path. Use it through message.h.
+ *
+ * The cost of a message is the cache lines that cross between two cores. So messages come in
+ * frames of whole lines, and the word that publishes a message lies in its own frame:
+ *
+ *     frame = header, messages           header = frame number << 8 | messages published in it
+ *
+ * The sender fills frame after frame, around and around. The receiver looks at one header only,
+ * that of the frame it is in, and again only when it has taken all that it saw there. It gives
+ * frames back a quarter of the ring at a time, when it finds the ring empty, and before it sleeps;
+ * the sender looks what was given back only when it has used up what it knew of.
+ *
+ * Invariants (f: number of a frame; frames are numbered on and on, slot f % frames holds frame f):
+ *   I1  the sender begins frame f only when freed + frames > f: slot f % frames was given back
+ *   I2  the receiver has taken all messages of every frame before `freed`
+ *   I3  fewer than `lazy` used-up frames are not given back, so the sender finds no room only when
+ *       frames - lazy frames, which hold `capacity` messages or more, are unread
+ *   I4  the sender's seat names frame f before the first message in f is published: the next sender
+ *       finds the place by that frame's header, or, while that has another number, at its beginning
+ *
+ * Order (who writes, with what, and who reads):
+ *   S1  the sender's header store (release) publishes the messages before it; the receiver's header
+ *       load (acquire) comes before it reads them
+ *   S2  the receiver's store to `freed` (release) comes after it has read the messages; the
+ * sender's load of `freed` (acquire) before it overwrites them B1  a publication (S1, S2) and then
+ * the load of the bell; see wait.h
+ */
+#ifndef RINGBOX_SPSC_H
+#define RINGBOX_SPSC_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <ringbox/api.h>
+#include <ringbox/atomic.h>
+#include <ringbox/ring.h>
+#include <ringbox/wait.h>
+
+RBX_BEGIN_DECLS
+
+#define RBX_INLINE static inline __attribute__((always_inline, unused))
+#define rbx_likely(condition) __builtin_expect(!!(condition), 1)
+#define rbx_unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* One for each end. Others read it, relaxed: counters of nearly the same moment will do. */
+struct rbx_spsc_seat {
+    rbx_atomic64 at; /* sender: number of the frame in hand, << 8; receiver: its exact position */
+    rbx_atomic64 missed;
+    rbx_atomic64 sleeps;
+    rbx_atomic64 wakes;
+    rbx_atomic64 high_water; /* sender only: frames */
+    rbx_atomic32 openings;   /* twice how often it was opened, less one while open */
+    rbx_atomic32 pid;
+    rbx_atomic32 only_core; /* 1 + the one core that its thread may use; 0: it may use several */
+    rbx_atomic32 reserved;
+    rbx_atomic64 start; /* pid, start and namespace: for people, and to tell a suspect */
+    rbx_atomic64 pid_namespace;
+};
+
+/*
+ * What both ends share, between the ring's constant header and its frames. Each group has two lines
+ * of its own, since processors fetch lines in pairs.
+ */
+struct rbx_spsc {
+    struct rbx_spsc_seat tx; /* the sender writes */
+    uint8_t tx_pad[128 - sizeof(struct rbx_spsc_seat)];
+    struct rbx_spsc_seat rx; /* the receiver writes; the sender never reads it */
+    uint8_t rx_pad[128 - sizeof(struct rbx_spsc_seat)];
+    rbx_atomic64 freed; /* the receiver writes: the first frame that is not given back */
+    uint8_t freed_pad[120];
+    rbx_bell message; /* the receiver sleeps on it; read after each publication */
+    uint8_t message_pad[124];
+    rbx_bell room; /* the sender sleeps on it; read when frames are given back */
+    uint8_t room_pad[124];
+};
+
+/*
+ * How messages of a size and alignment are framed. A constant when the arguments are.
+ *
+ * One line where at most a third of it is wasted, else the fewest lines that waste at most that;
+ * what does not fit well into four lines takes the lines that it needs.
+ */
+RBX_INLINE struct rbx_frame rbx_frame_for(size_t size, size_t alignment)
+{
+    size_t stride = (size + alignment - 1) / alignment * alignment;
+    size_t offset = alignment > 8 ? alignment : 8;
+    size_t bytes = (offset + stride + 63) / 64 * 64;
+    for (size_t lines = 1; lines <= 4; lines *= 2) {
+        size_t fit = lines * 64 > offset ? (lines * 64 - offset) / stride : 0;
+        if (fit * stride * 4 >= lines * 64 * 3) {
+            bytes = lines * 64;
+            break;
+        }
+    }
+    size_t fit = (bytes - offset) / stride;
+    struct rbx_frame frame = {(uint32_t)size, (uint32_t)stride, (uint32_t)offset,
+                              (uint32_t)(fit < 255 ? fit : 255), (uint32_t)bytes};
+    return frame;
+}
+
+/* --- Out of line: once in a while. Each says what it answers; -errno otherwise. --- */
+
+/* 0: there is credit now. -EAGAIN: full. */
+RBX_API int rbx_spsc_more_credit(rbx_tx *tx);
+/* After publishing `sent` messages, the bell had a bit: how many of them will be received. */
+RBX_API ptrdiff_t rbx_spsc_answer_bell(rbx_tx *tx, size_t sent);
+/* Why nothing can be sent (received) now: what `hold` says. */
+RBX_API int rbx_tx_refuse(rbx_tx *tx);
+RBX_API int rbx_rx_refuse(rbx_rx *rx);
+/* The header shows nothing new. 0: it does now. -EAGAIN: empty. */
+RBX_API int rbx_spsc_nothing_new(rbx_rx *rx);
+RBX_API void rbx_spsc_give_back(rbx_rx *rx);
+/*
+ * 0: there is room (a message), or the ring was shut down: try again. *deadline is 0 at first, and
+ * then when the timeout ends.
+ */
+RBX_API int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline);
+RBX_API int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline);
+/* commit without claim, release without peek, more than was peeked: -EINVAL. */
+RBX_API int rbx_tx_misuse(rbx_tx *tx);
+RBX_API int rbx_rx_misuse(rbx_rx *rx);
+
+/*
+ * Word by word: a wide load of what was just written field by field would have to wait until those
+ * stores have left the store buffer, and with them for the line of the message before.
+ */
+RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
+{
+    size_t done = 0;
+    for (; done + 8 <= size; done += 8) {
+        uint64_t word;
+        memcpy(&word, from + done, 8);
+        __asm__("" : "+r"(word)); /* else compilers join the words again */
+        memcpy(to + done, &word, 8);
+    }
+    if (size & 4) {
+        uint32_t word;
+        memcpy(&word, from + done, 4);
+        __asm__("" : "+r"(word));
+        memcpy(to + done, &word, 4);
+        done += 4;
+    }
+    if (size & 2) {
+        memcpy(to + done, from + done, 2);
+        done += 2;
+    }
+    if (size & 1)
+        to[done] = from[done];
+}
+
+RBX_INLINE uint32_t rbx_spsc_index(uint64_t at)
+{
+    return (uint32_t)(at & 255);
+}
+
+/* --- Sending --- */
+
+/* Called when at == limit: makes the next frame the one in hand. */
+RBX_INLINE int rbx_spsc_next_frame(rbx_tx *tx, struct rbx_frame g)
+{
+    if (rbx_unlikely(tx->hold != RBX_HOLD_NONE))
+        return rbx_tx_refuse(tx);
+    if (rbx_unlikely(tx->credit == 0)) {
+        int err = rbx_spsc_more_credit(tx);
+        if (err < 0)
+            return err;
+    }
+    tx->credit--;
+    char *next = (char *)tx->head + g.bytes;
+    tx->head = (rbx_atomic64 *)(void *)(next == tx->end ? tx->first : next);
+    tx->at = ((tx->at >> 8) + 1) << 8;
+    tx->limit = tx->at + g.per_frame;
+    rbx_store_relaxed(&tx->spsc->tx.at, tx->at); /* I4: the header's release (S1) comes after it */
+    return 0;
+}
+
+/* Where the next message goes; NULL and *err when it cannot. */
+RBX_INLINE char *rbx_spsc_place(rbx_tx *tx, struct rbx_frame g, int *err)
+{
+    if (rbx_unlikely(tx->at == tx->limit)) {
+        *err = rbx_spsc_next_frame(tx, g);
+        if (*err < 0)
+            return NULL;
+    }
+    /* Relaxed: whoever shuts down from another thread is ahead or behind. */
+    if (rbx_unlikely(rbx_load_relaxed(&tx->bell->bits) & RBX_BELL_SHUT)) {
+        *err = rbx_tx_refuse(tx);
+        return NULL;
+    }
+    return (char *)tx->head + g.offset + (size_t)rbx_spsc_index(tx->at) * g.stride;
+}
+
+RBX_INLINE int rbx_spsc_publish(rbx_tx *tx)
+{
+    rbx_store_release(tx->head, ++tx->at); /* S1 */
+    if (rbx_unlikely(rbx_bell_after_publish(tx->bell)))
+        return rbx_spsc_answer_bell(tx, 1) == 1 ? 0 : -EPIPE;
+    return 0;
+}
+
+RBX_INLINE int rbx_spsc_try_send(rbx_tx *tx, const void *message, struct rbx_frame g)
+{
+    int err = 0;
+    char *place = rbx_spsc_place(tx, g, &err);
+    if (rbx_unlikely(!place))
+        return err;
+    rbx_copy_in(place, (const char *)message, g.message_size);
+    return rbx_spsc_publish(tx);
+}
+
+/* How many of `count` were sent; an error only when none was. */
+RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_t count,
+                                         struct rbx_frame g)
+{
+    const char *from = (const char *)messages;
+    size_t sent = 0;
+    int err = 0;
+    while (sent < count) {
+        char *place = rbx_spsc_place(tx, g, &err);
+        if (rbx_unlikely(!place))
+            break;
+        size_t n = (size_t)(tx->limit - tx->at);
+        if (n > count - sent)
+            n = count - sent;
+        for (size_t i = 0; i < n; i++, place += g.stride, from += g.message_size)
+            rbx_copy_in(place, from, g.message_size);
+        tx->at += n;
+        sent += n;
+        rbx_store_release(tx->head, tx->at); /* S1, once for all of them */
+    }
+    if (rbx_unlikely(sent == 0))
+        return err;
+    if (rbx_unlikely(rbx_bell_after_publish(tx->bell))) {
+        ptrdiff_t received = rbx_spsc_answer_bell(tx, sent);
+        return received == 0 ? -EPIPE : received;
+    }
+    return (ptrdiff_t)sent;
+}
+
+RBX_INLINE int rbx_spsc_try_claim(rbx_tx *tx, void **place, struct rbx_frame g)
+{
+    int err = 0;
+    *place = rbx_spsc_place(tx, g, &err);
+    if (rbx_unlikely(!*place))
+        return err;
+    tx->hold = RBX_HOLD_PLACE;
+    tx->limit = tx->at; /* so that every other call takes the closer look */
+    return 0;
+}
+
+RBX_INLINE int rbx_spsc_abort(rbx_tx *tx, struct rbx_frame g)
+{
+    if (rbx_unlikely(tx->hold != RBX_HOLD_PLACE))
+        return rbx_tx_misuse(tx);
+    tx->hold = RBX_HOLD_NONE;
+    tx->limit = (tx->at & ~(uint64_t)255) + g.per_frame;
+    return 0;
+}
+
+RBX_INLINE int rbx_spsc_commit(rbx_tx *tx, struct rbx_frame g)
+{
+    int err = rbx_spsc_abort(tx, g);
+    return rbx_unlikely(err < 0) ? err : rbx_spsc_publish(tx);
+}
+
+/* --- Receiving --- */
+
+/* Called when at == seen: 0 when there are messages from `at` on, in the frame in hand. */
+RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_frame g)
+{
+    if (rbx_unlikely(rx->hold != RBX_HOLD_NONE))
+        return rbx_rx_refuse(rx);
+    if (rbx_spsc_index(rx->at) == g.per_frame) {
+        char *next = (char *)rx->head + g.bytes;
+        rx->head = (rbx_atomic64 *)(void *)(next == rx->end ? rx->first : next);
+        rx->seen = rx->at = ((rx->at >> 8) + 1) << 8;
+        if (rbx_unlikely(++rx->owed >= rx->lazy)) /* I3 */
+            rbx_spsc_give_back(rx);
+    }
+    uint64_t header = rbx_load_acquire(rx->head); /* S1 */
+    /* One comparison for 'nothing', 'an earlier lap' and 'nonsense'. */
+    if (rbx_unlikely(header - rx->at - 1 >= g.per_frame - rbx_spsc_index(rx->at)))
+        return rbx_spsc_nothing_new(rx);
+    rx->seen = header;
+    return 0;
+}
+
+RBX_INLINE const char *rbx_spsc_front(const rbx_rx *rx, struct rbx_frame g)
+{
+    return (const char *)rx->head + g.offset + (size_t)rbx_spsc_index(rx->at) * g.stride;
+}
+
+/* Relaxed: a successor reads it after this process has died, which orders everything. */
+RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, size_t count)
+{
+    rx->at += count;
+    rbx_store_relaxed(rx->position, rx->at);
+}
+
+RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
+{
+    if (rx->at == rx->seen) {
+        int err = rbx_spsc_look(rx, g);
+        if (rbx_unlikely(err < 0))
+            return err;
+    }
+    memcpy(message, rbx_spsc_front(rx, g), g.message_size);
+    rbx_spsc_advance(rx, 1);
+    return 0;
+}
+
+/* How many were received, up to `most`; an error only when none was. */
+RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most,
+                                         struct rbx_frame g)
+{
+    char *to = (char *)messages;
+    size_t received = 0;
+    while (received < most) {
+        if (rx->at == rx->seen) {
+            int err = rbx_spsc_look(rx, g);
+            if (err < 0)
+                return received > 0 ? (ptrdiff_t)received : err;
+        }
+        size_t n = (size_t)(rx->seen - rx->at);
+        if (n > most - received)
+            n = most - received;
+        const char *from = rbx_spsc_front(rx, g);
+        if (g.stride == g.message_size)
+            memcpy(to, from, n * g.message_size);
+        else
+            for (size_t i = 0; i < n; i++)
+                memcpy(to + i * g.message_size, from + i * g.stride, g.message_size);
+        to += n * g.message_size;
+        received += n;
+        rbx_spsc_advance(rx, n);
+    }
+    return (ptrdiff_t)received;
+}
+
+/* Shows up to `most` messages of one frame, `stride` apart: how many. They stay until released. */
+RBX_INLINE ptrdiff_t rbx_spsc_try_peek_n(rbx_rx *rx, const void **messages, size_t most,
+                                         struct rbx_frame g)
+{
+    *messages = NULL;
+    if (rbx_unlikely(most == 0))
+        return 0;
+    if (rx->at == rx->seen) {
+        int err = rbx_spsc_look(rx, g);
+        if (rbx_unlikely(err < 0))
+            return err;
+    }
+    size_t n = (size_t)(rx->seen - rx->at);
+    *messages = rbx_spsc_front(rx, g);
+    rx->hold = RBX_HOLD_PLACE;
+    rx->shown = (uint32_t)(n < most ? n : most);
+    rx->unshown = (uint32_t)(n - rx->shown);
+    rx->seen = rx->at; /* so that every other call takes the closer look */
+    return (ptrdiff_t)rx->shown;
+}
+
+/* Takes the first `count` of what is shown, and leaves the rest. */
+RBX_INLINE int rbx_spsc_release_n(rbx_rx *rx, size_t count)
+{
+    if (rbx_unlikely(rx->hold != RBX_HOLD_PLACE || count > rx->shown))
+        return rbx_rx_misuse(rx);
+    rx->hold = RBX_HOLD_NONE;
+    rx->seen = rx->at + rx->shown + rx->unshown;
+    rbx_spsc_advance(rx, count);
+    return 0;
+}
+
+/* --- Waiting. With one endpoint on each side what was waited for is still there afterwards, but a
+   wait may also have ended because the ring was shut down. --- */
+
+RBX_INLINE int rbx_spsc_send_for(rbx_tx *tx, const void *message, uint64_t timeout_ns,
+                                 struct rbx_frame g)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        int err = rbx_spsc_try_send(tx, message, g);
+        if (rbx_likely(err != -EAGAIN))
+            return err;
+        err = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
+        if (err < 0)
+            return err;
+    }
+}
+
+/* All of them, unless there is an error: then how many, or the error when none. */
+RBX_INLINE ptrdiff_t rbx_spsc_send_n_for(rbx_tx *tx, const void *messages, size_t count,
+                                         uint64_t timeout_ns, struct rbx_frame g)
+{
+    const char *from = (const char *)messages;
+    uint64_t deadline = 0;
+    size_t sent = 0;
+    while (sent < count) {
+        ptrdiff_t n = rbx_spsc_try_send_n(tx, from + sent * g.message_size, count - sent, g);
+        if (n == -EAGAIN)
+            n = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
+        if (n < 0)
+            return sent > 0 ? (ptrdiff_t)sent : n;
+        sent += (size_t)n;
+    }
+    return (ptrdiff_t)sent;
+}
+
+RBX_INLINE int rbx_spsc_claim_for(rbx_tx *tx, void **place, uint64_t timeout_ns, struct rbx_frame g)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        int err = rbx_spsc_try_claim(tx, place, g);
+        if (rbx_likely(err != -EAGAIN))
+            return err;
+        err = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
+        if (err < 0)
+            return err;
+    }
+}
+
+RBX_INLINE int rbx_spsc_recv_for(rbx_rx *rx, void *message, uint64_t timeout_ns, struct rbx_frame g)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        int err = rbx_spsc_try_recv(rx, message, g);
+        if (rbx_likely(err != -EAGAIN))
+            return err;
+        err = rbx_spsc_wait_for_message(rx, timeout_ns, &deadline);
+        if (err < 0)
+            return err;
+    }
+}
+
+/* Waits for the first message only. */
+RBX_INLINE ptrdiff_t rbx_spsc_recv_n_for(rbx_rx *rx, void *messages, size_t most,
+                                         uint64_t timeout_ns, struct rbx_frame g)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        ptrdiff_t n = rbx_spsc_try_recv_n(rx, messages, most, g);
+        if (rbx_likely(n != -EAGAIN))
+            return n;
+        n = rbx_spsc_wait_for_message(rx, timeout_ns, &deadline);
+        if (n < 0)
+            return n;
+    }
+}
+
+RBX_INLINE ptrdiff_t rbx_spsc_peek_n_for(rbx_rx *rx, const void **messages, size_t most,
+                                         uint64_t timeout_ns, struct rbx_frame g)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        ptrdiff_t n = rbx_spsc_try_peek_n(rx, messages, most, g);
+        if (rbx_likely(n != -EAGAIN))
+            return n;
+        n = rbx_spsc_wait_for_message(rx, timeout_ns, &deadline);
+        if (n < 0)
+            return n;
+    }
+}
+
+RBX_END_DECLS
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "futex.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static int operation(int op, bool in_process)
+{
+    return in_process ? op | FUTEX_PRIVATE_FLAG : op;
+}
+
+int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process)
+{
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000U),
+                                .tv_nsec = (long)(deadline_ns % 1000000000U)};
+    /* The kind with a bit set takes an absolute time. */
+    long slept = syscall(SYS_futex, word, operation(FUTEX_WAIT_BITSET, in_process), value,
+                         &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+    return slept < 0 ? -errno : 0;
+}
+
+void rbx_futex_wake(const void *word, bool in_process)
+{
+    syscall(SYS_futex, word, operation(FUTEX_WAKE, in_process), INT_MAX, NULL, NULL, 0);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* futex.h: sleeping on a word in memory, shared between processes or not. */
+#ifndef RBX_OS_FUTEX_H
+#define RBX_OS_FUTEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* `in_process`: all that use the word are threads of this process, which is quicker. Both sides
+   say the same. */
+
+/*
+ * Sleeps while *word == value, until CLOCK_MONOTONIC is `deadline_ns` at most: 0 (perhaps for no
+ * reason), -EAGAIN (it was another value), -ETIMEDOUT, or -EINTR (a signal handler ran).
+ */
+int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process);
+/* Wakes everyone. */
+void rbx_futex_wake(const void *word, bool in_process);
+
+#endif

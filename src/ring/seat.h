@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * seat.h: one seat at each end of a ring, held by a lock that the kernel drops with its process.
+ *
+ * The lock is a byte of the box that the ring lives in, held by the ring handle's open file
+ * description. A ring outside of any box has no locks: there only the handle's own ends are known.
+ */
+#ifndef RBX_RING_SEAT_H
+#define RBX_RING_SEAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "handle.h"
+
+/* Takes the seat: 0, or -EBUSY (somebody lives there), -EACCES, -EBADF, ... and a sentence. */
+int rbx_seat_take(rbx_ring *ring, enum rbx_ring_end end);
+void rbx_seat_leave(rbx_ring *ring, enum rbx_ring_end end);
+
+/* The number of the opening that has died and that nobody has followed; 0: none. */
+uint32_t rbx_seat_dead(const rbx_ring *ring, enum rbx_ring_end end);
+
+/*
+ * Whether this thread and the one at the other end, as far as that is known, may both use the same
+ * core only: then they should not spin for each other. To be asked now and then, by the thread that
+ * waits: either may be pinned at any time.
+ */
+bool rbx_seat_shares_core(rbx_ring *ring, enum rbx_ring_end end);
+
+void rbx_seat_describe(const rbx_ring *ring, enum rbx_ring_end end, rbx_end_info *info);
+
+static inline struct rbx_spsc_seat *rbx_seat_of(const rbx_ring *ring, enum rbx_ring_end end)
+{
+    return end == RBX_TX ? &ring->spsc->tx : &ring->spsc->rx;
+}
+
+/* Counters have one writer, the seat's holder. Relaxed: others show them to people. */
+static inline void rbx_seat_count(rbx_atomic64 *counter, uint64_t more)
+{
+    rbx_store_relaxed(counter, rbx_load_relaxed(counter) + more);
+}
+
+#endif

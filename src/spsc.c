@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <ringbox/message.h>
+
+#include <errno.h>
+
+#include "error.h"
+#include "os/thread.h"
+#include "ring/handle.h"
+#include "ring/seat.h"
+#include "wait.h"
+
+static int damaged(const rbx_ring *ring)
+{
+    return rbx_fail(-EPROTO, "the shared state of ring '%s' is damaged", rbx_ring_name(ring));
+}
+
+static int shut(const rbx_ring *ring)
+{
+    return rbx_fail(-EPIPE, "ring '%s' was shut down", rbx_ring_name(ring));
+}
+
+static bool is_shut(const struct rbx_spsc *spsc)
+{
+    return rbx_load_acquire(&spsc->message.bits) & RBX_BELL_SHUT;
+}
+
+/* --- Opening and closing --- */
+
+/* Frames that a sender in frame `number` may begin by what is given back now; UINT64_MAX when that
+   is nonsense. A receiver can be ahead of it by the frame it waits for. */
+static uint64_t credit_at(const rbx_ring *ring, uint64_t number)
+{
+    uint64_t frames = ring->shape.frames;
+    uint64_t credit = rbx_load_acquire(&ring->spsc->freed) + frames - 1 - number; /* S2 */
+    return credit <= frames ? credit : UINT64_MAX;
+}
+
+/* Goes on where the last sender stopped, dead or not. */
+static int resume_sending(rbx_tx *tx, rbx_ring *ring)
+{
+    const struct rbx_frame frame = ring->shape.frame;
+    uint64_t at = rbx_ring_sent(ring), number = at >> 8;
+    if (rbx_spsc_index(at) > frame.per_frame || credit_at(ring, number) == UINT64_MAX)
+        return damaged(ring);
+    *tx = (rbx_tx){
+        .at = at,
+        .limit = (number << 8) + frame.per_frame,
+        .head = (void *)rbx_ring_frame(ring, number),
+        .bell = &ring->spsc->message,
+        .frame = frame,
+        .hold = RBX_HOLD_NONE,
+        .first = ring->first,
+        .end = ring->end,
+        .spsc = ring->spsc,
+        .frames = ring->shape.frames,
+        .ring = ring,
+        .opener = rbx_thread_process(),
+    };
+    return 0;
+}
+
+static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
+{
+    const struct rbx_frame frame = ring->shape.frame;
+    uint64_t at = rbx_load_relaxed(&ring->spsc->rx.at);
+    if (rbx_spsc_index(at) > frame.per_frame)
+        return damaged(ring);
+    if (rbx_spsc_index(at) == frame.per_frame)
+        at = ((at >> 8) + 1) << 8;
+    uint64_t owed = (at >> 8) - rbx_load_relaxed(&ring->spsc->freed);
+    if (owed > ring->shape.frames)
+        return damaged(ring);
+    *rx = (rbx_rx){
+        .at = at,
+        .seen = at,
+        .head = (void *)rbx_ring_frame(ring, at >> 8),
+        .position = &ring->spsc->rx.at,
+        .owed = owed,
+        .lazy = ring->shape.lazy,
+        .frame = frame,
+        .hold = RBX_HOLD_NONE,
+        .first = ring->first,
+        .end = ring->end,
+        .spsc = ring->spsc,
+        .frames = ring->shape.frames,
+        .ring = ring,
+        .opener = rbx_thread_process(),
+    };
+    return 0;
+}
+
+int rbx_tx_open(rbx_tx *tx, rbx_ring *ring)
+{
+    memset(tx, 0, sizeof *tx);
+    int err = rbx_seat_take(ring, RBX_TX);
+    if (err < 0)
+        return err;
+    err = is_shut(ring->spsc) ? shut(ring) : resume_sending(tx, ring);
+    if (err < 0) {
+        rbx_seat_leave(ring, RBX_TX);
+        return err;
+    }
+    rbx_patience_init(&tx->patience, NULL, ring->in_process);
+    rbx_bell_join_as_publisher(&ring->spsc->message);
+    rbx_bell_join_as_sleeper(&ring->spsc->room);
+    return 0;
+}
+
+int rbx_rx_open(rbx_rx *rx, rbx_ring *ring)
+{
+    memset(rx, 0, sizeof *rx);
+    int err = rbx_seat_take(ring, RBX_RX);
+    if (err < 0)
+        return err;
+    err = rbx_load_acquire(&ring->spsc->message.bits) & RBX_BELL_ENDED ? shut(ring)
+                                                                       : resume_receiving(rx, ring);
+    if (err < 0) {
+        rbx_seat_leave(ring, RBX_RX);
+        return err;
+    }
+    rbx_patience_init(&rx->patience, NULL, ring->in_process);
+    rbx_bell_join_as_publisher(&ring->spsc->room);
+    rbx_bell_join_as_sleeper(&ring->spsc->message);
+    return 0;
+}
+
+static int check_typed(const rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame)
+{
+    const struct rbx_ring_shape *shape = &ring->shape;
+    if (shape->kind == (uint32_t)kind && memcmp(&shape->frame, &frame, sizeof frame) == 0)
+        return 0;
+    return rbx_fail(
+        -EPROTO,
+        "ring '%s' is of kind %u with %u-byte messages, %u in a frame of %u bytes; this "
+        "program was built for kind %d, %u bytes, %u in %u",
+        rbx_ring_name(ring), shape->kind, shape->frame.message_size, shape->frame.per_frame,
+        shape->frame.bytes, (int)kind, frame.message_size, frame.per_frame, frame.bytes);
+}
+
+int rbx_tx_open_as(rbx_tx *tx, rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame)
+{
+    int err = check_typed(ring, kind, frame);
+    if (err == 0)
+        return rbx_tx_open(tx, ring);
+    memset(tx, 0, sizeof *tx);
+    return err;
+}
+
+int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame)
+{
+    int err = check_typed(ring, kind, frame);
+    if (err == 0)
+        return rbx_rx_open(rx, ring);
+    memset(rx, 0, sizeof *rx);
+    return err;
+}
+
+void rbx_tx_close(rbx_tx *tx)
+{
+    if (tx->hold == RBX_HOLD_CLOSED)
+        return;
+    if (tx->opener == rbx_thread_process())
+        rbx_seat_leave(tx->ring, RBX_TX);
+    memset(tx, 0, sizeof *tx);
+}
+
+void rbx_rx_close(rbx_rx *rx)
+{
+    if (rx->hold == RBX_HOLD_CLOSED)
+        return;
+    if (rx->opener == rbx_thread_process()) {
+        rbx_spsc_give_back(rx);
+        rbx_seat_leave(rx->ring, RBX_RX);
+    }
+    memset(rx, 0, sizeof *rx);
+}
+
+/* --- Misuse --- */
+
+static int closed(const char *noun)
+{
+    return rbx_fail(-EINVAL, "this %s is closed", noun);
+}
+
+int rbx_tx_wait_by(rbx_tx *tx, const rbx_wait_options *options)
+{
+    if (tx->hold == RBX_HOLD_CLOSED)
+        return closed("sender");
+    return rbx_patience_init(&tx->patience, options, tx->ring->in_process);
+}
+
+int rbx_rx_wait_by(rbx_rx *rx, const rbx_wait_options *options)
+{
+    if (rx->hold == RBX_HOLD_CLOSED)
+        return closed("receiver");
+    return rbx_patience_init(&rx->patience, options, rx->ring->in_process);
+}
+
+int rbx_tx_refuse(rbx_tx *tx)
+{
+    switch ((enum rbx_hold)tx->hold) {
+    case RBX_HOLD_CLOSED:
+        return closed("sender");
+    case RBX_HOLD_PLACE:
+        return rbx_fail(-EBUSY,
+                        "this sender of ring '%s' has claimed a place: commit or abort first",
+                        rbx_ring_name(tx->ring));
+    default:
+        tx->hold = RBX_HOLD_ENDED;
+        tx->limit = tx->at;
+        return shut(tx->ring);
+    }
+}
+
+int rbx_rx_refuse(rbx_rx *rx)
+{
+    switch ((enum rbx_hold)rx->hold) {
+    case RBX_HOLD_CLOSED:
+        return closed("receiver");
+    case RBX_HOLD_PLACE:
+        return rbx_fail(-EBUSY, "this receiver of ring '%s' has peeked: release first",
+                        rbx_ring_name(rx->ring));
+    default:
+        return shut(rx->ring);
+    }
+}
+
+int rbx_tx_misuse(rbx_tx *tx)
+{
+    if (tx->hold == RBX_HOLD_CLOSED)
+        return closed("sender");
+    return rbx_fail(-EINVAL, "this sender of ring '%s' has claimed no place",
+                    rbx_ring_name(tx->ring));
+}
+
+int rbx_rx_misuse(rbx_rx *rx)
+{
+    if (rx->hold == RBX_HOLD_CLOSED)
+        return closed("receiver");
+    if (rx->hold != RBX_HOLD_PLACE)
+        return rbx_fail(-EINVAL, "this receiver of ring '%s' has peeked at nothing",
+                        rbx_ring_name(rx->ring));
+    return rbx_fail(-EINVAL, "this receiver of ring '%s' was shown %u messages, no more",
+                    rbx_ring_name(rx->ring), rx->shown);
+}
+
+/* --- Sending --- */
+
+int rbx_spsc_more_credit(rbx_tx *tx)
+{
+    struct rbx_spsc_seat *seat = &tx->spsc->tx;
+    uint64_t credit = credit_at(tx->ring, tx->at >> 8);
+    if (credit == UINT64_MAX)
+        return damaged(tx->ring);
+    uint64_t in_use = tx->frames - credit;
+    if (in_use > rbx_load_relaxed(&seat->high_water))
+        rbx_store_relaxed(&seat->high_water, in_use);
+    if (credit == 0) {
+        rbx_seat_count(&seat->missed, 1);
+        return is_shut(tx->spsc) ? rbx_tx_refuse(tx) : -EAGAIN;
+    }
+    /* A quarter at a time, so that high_water is looked at that often. */
+    uint64_t lazy = tx->ring->shape.lazy;
+    tx->credit = credit < lazy ? credit : lazy;
+    return 0;
+}
+
+/*
+ * The ring was shut down while these messages were published. Either the receiver has not ended
+ * yet: LATE makes it look once more. Or it has: then its last position says what it got.
+ */
+static size_t publish_late(rbx_tx *tx, size_t sent)
+{
+    struct rbx_spsc *spsc = tx->spsc;
+    tx->hold = RBX_HOLD_ENDED;
+    tx->limit = tx->at;
+    if (!(rbx_or_seq_cst(&spsc->message.bits, RBX_BELL_LATE) & RBX_BELL_ENDED))
+        return sent;
+    uint64_t missed = rbx_ring_between(tx->ring, rbx_load_acquire(&spsc->rx.at), tx->at);
+    return missed < sent ? sent - (size_t)missed : 0;
+}
+
+ptrdiff_t rbx_spsc_answer_bell(rbx_tx *tx, size_t sent)
+{
+    if (rbx_bell_ring(tx->bell, tx->ring->in_process))
+        rbx_seat_count(&tx->spsc->tx.wakes, 1);
+    if (rbx_load_acquire(&tx->bell->bits) & RBX_BELL_SHUT)
+        sent = publish_late(tx, sent);
+    if (sent == 0)
+        shut(tx->ring);
+    return (ptrdiff_t)sent;
+}
+
+static int wait_for_change(rbx_ring *ring, enum rbx_ring_end end, const rbx_atomic64 *word,
+                           uint64_t seen, uint64_t timeout_ns, uint64_t *deadline,
+                           rbx_patience *patience)
+{
+    struct rbx_spsc *spsc = ring->spsc;
+    rbx_bell *bell = end == RBX_TX ? &spsc->room : &spsc->message;
+    if (*deadline == 0)
+        *deadline = rbx_wait_deadline(timeout_ns);
+    uint32_t before = patience->sleeps;
+    int err = rbx_wait_change(bell, word, seen, *deadline, patience);
+    if (patience->sleeps != before || err == -EAGAIN) {
+        rbx_seat_count(&rbx_seat_of(ring, end)->sleeps, patience->sleeps - before);
+        patience->same_core = rbx_seat_shares_core(ring, end);
+    }
+    return err;
+}
+
+int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
+{
+    for (;;) {
+        uint64_t freed = rbx_load_acquire(&tx->spsc->freed);
+        if (credit_at(tx->ring, tx->at >> 8) != 0)
+            return 0;
+        int err = wait_for_change(tx->ring, RBX_TX, &tx->spsc->freed, freed, timeout_ns, deadline,
+                                  &tx->patience);
+        if (err == 0 || err == -EINTR)
+            return err;
+        uint32_t dead = rbx_seat_dead(tx->ring, RBX_RX);
+        if (is_shut(tx->spsc) || credit_at(tx->ring, tx->at >> 8) != 0)
+            return 0; /* it may have died just after */
+        if (dead != 0 && dead != tx->mourned) {
+            tx->mourned = dead;
+            return rbx_fail(-EOWNERDEAD, "ring '%s' is full, and its receiver has died",
+                            rbx_ring_name(tx->ring));
+        }
+        if (err == -ETIMEDOUT)
+            return rbx_fail(err, "ring '%s' was full for as long as this sender would wait",
+                            rbx_ring_name(tx->ring));
+    }
+}
+
+/* --- Receiving --- */
+
+void rbx_spsc_give_back(rbx_rx *rx)
+{
+    struct rbx_spsc *spsc = rx->spsc;
+    rx->owed = 0;
+    rbx_store_release(&spsc->freed, rx->at >> 8); /* S2 */
+    if (rbx_bell_after_publish(&spsc->room) && rbx_bell_ring(&spsc->room, rx->ring->in_process))
+        rbx_seat_count(&spsc->rx.wakes, 1);
+}
+
+static bool is_news(const rbx_rx *rx, uint64_t header)
+{
+    return header - rx->at - 1 < rx->frame.per_frame - rbx_spsc_index(rx->at);
+}
+
+/* Takes notice of what is published from `at` on; 0 when there is something. */
+static int take_news(rbx_rx *rx)
+{
+    uint64_t header = rbx_load_acquire(rx->head); /* S1 */
+    if (is_news(rx, header)) {
+        rx->seen = header;
+        return 0;
+    }
+    /* An earlier lap, or what is taken already; or no header of this ring. */
+    return header <= rx->at ? -EAGAIN : damaged(rx->ring);
+}
+
+/*
+ * The ring is empty and shut down. A sender may have published since, not knowing: the fence makes
+ * what it did visible, or the bell to it; then it says LATE, or finds ENDED.
+ */
+static int end(rbx_rx *rx)
+{
+    enum { A_SENDER_IS_LATE_ONCE = 4 };
+    rbx_bell *bell = &rx->spsc->message;
+    rbx_bell_fence(bell);
+    for (int looks = 0; looks < A_SENDER_IS_LATE_ONCE; looks++) {
+        uint32_t bits = rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_LATE);
+        bits &= ~(uint32_t)RBX_BELL_LATE;
+        int err = take_news(rx);
+        if (err != -EAGAIN)
+            return err;
+        if (rbx_swap_if_seq_cst(&bell->bits, &bits, bits | RBX_BELL_ENDED)) {
+            rx->hold = RBX_HOLD_ENDED;
+            return shut(rx->ring);
+        }
+    }
+    return damaged(rx->ring);
+}
+
+int rbx_spsc_nothing_new(rbx_rx *rx)
+{
+    if (rx->owed > 0)
+        rbx_spsc_give_back(rx);
+    rbx_seat_count(&rx->spsc->rx.missed, 1);
+    int err = take_news(rx);
+    return err == -EAGAIN && is_shut(rx->spsc) ? end(rx) : err;
+}
+
+int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
+{
+    for (;;) {
+        uint64_t header = rbx_load_acquire(rx->head); /* S1 */
+        if (is_news(rx, header))
+            return 0;
+        int err = wait_for_change(rx->ring, RBX_RX, rx->head, header, timeout_ns, deadline,
+                                  &rx->patience);
+        if (err == 0 || err == -EINTR)
+            return err;
+        uint32_t dead = rbx_seat_dead(rx->ring, RBX_TX);
+        if (is_shut(rx->spsc) || is_news(rx, rbx_load_acquire(rx->head))) /* S1 */
+            return 0; /* it may have died just after */
+        if (dead != 0 && dead != rx->mourned) {
+            rx->mourned = dead;
+            return rbx_fail(-EOWNERDEAD, "ring '%s' is empty, and its sender has died",
+                            rbx_ring_name(rx->ring));
+        }
+        if (err == -ETIMEDOUT)
+            return rbx_fail(err,
+                            "nothing came through ring '%s' for as long as this receiver waits",
+                            rbx_ring_name(rx->ring));
+    }
+}

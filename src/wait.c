@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "wait.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "error.h"
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/thread.h"
+
+static void set_if(rbx_bell *bell, bool condition, uint32_t bit)
+{
+    if (condition)
+        rbx_or_seq_cst(&bell->bits, bit);
+    else
+        rbx_and_seq_cst(&bell->bits, ~bit);
+}
+
+void rbx_bell_join_as_publisher(rbx_bell *bell)
+{
+    set_if(bell, !rbx_thread_accept_fences(), RBX_BELL_PUBLISHER_FENCES);
+}
+
+void rbx_bell_join_as_sleeper(rbx_bell *bell)
+{
+    set_if(bell, !rbx_thread_fence_others(), RBX_BELL_SLEEPER_BARE);
+}
+
+bool rbx_bell_ring(rbx_bell *bell, bool in_process)
+{
+    rbx_full_fence(); /* B1, for a publisher that must fence by itself */
+    if (!(rbx_load_relaxed(&bell->bits) & RBX_BELL_ASLEEP))
+        return false;
+    rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
+    rbx_futex_wake(&bell->bits, in_process);
+    return true;
+}
+
+void rbx_bell_fence(rbx_bell *bell)
+{
+    const uint32_t publisher_fences = RBX_BELL_PUBLISHER_FENCES | RBX_BELL_SLEEPER_BARE;
+    if (!(rbx_load_relaxed(&bell->bits) & publisher_fences) && !rbx_thread_fence_others())
+        /* No longer allowed. A publication that has passed the bell already may be missed once, for
+           a slice. */
+        rbx_or_seq_cst(&bell->bits, RBX_BELL_SLEEPER_BARE);
+    rbx_full_fence();
+}
+
+#define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
+#define SPINNER_SLICE_NS 10000000U
+
+int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process)
+{
+    const rbx_wait_options standard = {.how = RBX_WAIT_SLEEP};
+    if (!options)
+        options = &standard;
+    if ((unsigned)options->how > RBX_WAIT_SPIN)
+        return rbx_fail(-EINVAL, "there is no way to wait number %d", (int)options->how);
+    uint32_t most = options->spin_ns == 0             ? RBX_SPIN_NS
+                    : options->spin_ns == RBX_NO_SPIN ? 0
+                                                      : options->spin_ns;
+    *patience = (rbx_patience){
+        .how = options->how, .most_ns = most, .spin_ns = most, .in_process = in_process};
+    return 0;
+}
+
+uint64_t rbx_wait_deadline(uint64_t timeout_ns)
+{
+    uint64_t now = rbx_clock_monotonic();
+    return timeout_ns < RBX_FOREVER - now ? now + timeout_ns : RBX_FOREVER;
+}
+
+struct wait {
+    rbx_bell *bell;
+    const rbx_atomic64 *word;
+    uint64_t seen;
+};
+
+/* Relaxed: who waited looks again, with the order that it needs. */
+static bool is_over(const struct wait *wait)
+{
+    return rbx_load_relaxed(wait->word) != wait->seen ||
+           rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
+}
+
+/* Looks until CLOCK_MONOTONIC is `until`; whether the wait is over. */
+static bool sees_until(const struct wait *wait, uint64_t until, bool yields)
+{
+    enum { LOOKS_A_TIME = 64 };
+    do {
+        for (int looks = yields ? 1 : LOOKS_A_TIME; looks > 0; looks--) {
+            if (is_over(wait))
+                return true;
+            if (yields)
+                rbx_thread_yield();
+            else
+                rbx_pause();
+        }
+    } while (rbx_clock_monotonic() < until);
+    return is_over(wait);
+}
+
+static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *patience)
+{
+    rbx_bell *bell = wait->bell;
+    for (;;) {
+        rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
+        rbx_bell_fence(bell);
+        int err = 0;
+        uint32_t bits = rbx_load_relaxed(&bell->bits);
+        if (!is_over(wait) && bits & RBX_BELL_ASLEEP) {
+            patience->sleeps++;
+            err = rbx_futex_wait(&bell->bits, bits, until, patience->in_process);
+        }
+        bool over = is_over(wait);
+        if (!over && (err == 0 || err == -EAGAIN)) {
+            /* Rung for what was seen before, or for no reason. */
+            if (rbx_clock_monotonic() < until)
+                continue;
+            err = -ETIMEDOUT;
+        }
+        rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
+        return over ? 0 : err;
+    }
+}
+
+/* A wait of this length has ended: would a spin have been worth it? */
+static void adapt(rbx_patience *patience, uint64_t waited_ns)
+{
+    uint32_t spin = patience->spin_ns, most = patience->most_ns, least = most / SPIN_SHARE;
+    if (waited_ns < 2 * (uint64_t)most)
+        patience->spin_ns = spin < most / 2 ? spin * 2 + 1 : most;
+    else
+        patience->spin_ns = spin / 2 > least ? spin / 2 : least;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t deadline,
+                    rbx_patience *patience)
+{
+    const struct wait wait = {.bell = bell, .word = word, .seen = seen};
+    uint64_t begun = rbx_clock_monotonic();
+    bool never_sleeps = patience->how != RBX_WAIT_SLEEP;
+    bool yields = patience->how == RBX_WAIT_YIELD || patience->same_core;
+    uint64_t slice_ends =
+        earlier(begun + (never_sleeps ? SPINNER_SLICE_NS : RBX_SLICE_NS), deadline);
+    uint64_t spin = patience->same_core ? patience->most_ns / SPIN_SHARE : patience->spin_ns;
+    uint64_t spin_ends = never_sleeps ? slice_ends : earlier(begun + spin, slice_ends);
+    if (spin_ends > begun && sees_until(&wait, spin_ends, yields)) {
+        adapt(patience, 0);
+        return 0;
+    }
+    int err = -ETIMEDOUT;
+    if (spin_ends < slice_ends) {
+        err = sleep_until(&wait, slice_ends, patience);
+        adapt(patience, rbx_clock_monotonic() - begun);
+    }
+    return err == -ETIMEDOUT && slice_ends < deadline ? -EAGAIN : err;
+}

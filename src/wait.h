@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* wait.h: falling asleep on a bell, and ringing it. The protocol is in <ringbox/wait.h>. */
+#ifndef RBX_SRC_WAIT_H
+#define RBX_SRC_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ringbox/wait.h>
+
+/* Says on the bell whether this process may use membarrier, as who publishes and as who sleeps. */
+void rbx_bell_join_as_publisher(rbx_bell *bell);
+void rbx_bell_join_as_sleeper(rbx_bell *bell);
+
+/* Wakes whoever sleeps; true if somebody did. After a publication that the sleeper waits for. */
+bool rbx_bell_ring(rbx_bell *bell, bool in_process);
+
+/* B1, the sleeper's half: what is published before this in another thread is seen after it, and
+   what is published later finds the bell as it is now. */
+void rbx_bell_fence(rbx_bell *bell);
+
+/* -EINVAL when the options make no sense. */
+int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process);
+
+/* When a timeout that begins now ends. Never 0. */
+uint64_t rbx_wait_deadline(uint64_t timeout_ns);
+
+/*
+ * Waits until *word is no longer `seen` or the bell is shut: 0. -ETIMEDOUT at the deadline; -EINTR
+ * when a signal handler has run; -EAGAIN after a slice: look whether the peer lives.
+ */
+int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t deadline,
+                    rbx_patience *patience);
+
+#endif
