@@ -246,6 +246,15 @@ int rbx_rx_misuse(rbx_rx *rx)
 
 /* --- Sending --- */
 
+/* This end has published, and the other end's bell had a bit. */
+static void wake(rbx_ring *ring, enum rbx_ring_end end, rbx_bell *bell)
+{
+    if (rbx_load_relaxed(&bell->bits) & RBX_BELL_ASLEEP)
+        rbx_seat_note_core(ring, end);
+    if (rbx_bell_ring(bell, ring->in_process))
+        rbx_seat_count(&rbx_seat_of(ring, end)->wakes, 1);
+}
+
 int rbx_spsc_more_credit(rbx_tx *tx)
 {
     struct rbx_spsc_seat *seat = &tx->spsc->tx;
@@ -282,8 +291,7 @@ static size_t publish_late(rbx_tx *tx, size_t sent)
 
 ptrdiff_t rbx_spsc_answer_bell(rbx_tx *tx, size_t sent)
 {
-    if (rbx_bell_ring(tx->bell, tx->ring->in_process))
-        rbx_seat_count(&tx->spsc->tx.wakes, 1);
+    wake(tx->ring, RBX_TX, tx->bell);
     if (rbx_load_acquire(&tx->bell->bits) & RBX_BELL_SHUT)
         sent = publish_late(tx, sent);
     if (sent == 0)
@@ -339,8 +347,8 @@ void rbx_spsc_give_back(rbx_rx *rx)
     struct rbx_spsc *spsc = rx->spsc;
     rx->owed = 0;
     rbx_store_release(&spsc->freed, rx->at >> 8); /* S2 */
-    if (rbx_bell_after_publish(&spsc->room) && rbx_bell_ring(&spsc->room, rx->ring->in_process))
-        rbx_seat_count(&spsc->rx.wakes, 1);
+    if (rbx_bell_after_publish(&spsc->room))
+        wake(rx->ring, RBX_RX, &spsc->room);
 }
 
 static bool is_news(const rbx_rx *rx, uint64_t header)

@@ -199,7 +199,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
  * At file scope, without a semicolon. `type` is copied byte by byte, between processes: no pointers
  * in it that mean anything to one process only.
  */
-#define RBX_RING_TYPE(name, type, kind)                                                            \
+#define RBX_RING_TYPE(name, type, KIND)                                                            \
     typedef struct name##_tx {                                                                     \
         rbx_tx end;                                                                                \
     } name##_tx;                                                                                   \
@@ -214,14 +214,14 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
                                const rbx_ring_options *options)                                    \
     {                                                                                              \
         rbx_ring_options typed = *options;                                                         \
-        typed.kind = RBX_##kind;                                                                   \
+        typed.kind = RBX_##KIND;                                                                   \
         typed.message_size = sizeof(type);                                                         \
         typed.alignment = RBX_ALIGNOF(type);                                                       \
         return rbx_ring_open(ring, ring_name, &typed);                                             \
     }                                                                                              \
     RBX_INLINE int name##_tx_open(name##_tx *tx, rbx_ring *ring)                                   \
     {                                                                                              \
-        return rbx_tx_open_as(&tx->end, ring, RBX_##kind, name##_frame());                         \
+        return rbx_tx_open_as(&tx->end, ring, RBX_##KIND, name##_frame());                         \
     }                                                                                              \
     RBX_INLINE void name##_tx_close(name##_tx *tx)                                                 \
     {                                                                                              \
@@ -229,7 +229,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     }                                                                                              \
     RBX_INLINE int name##_rx_open(name##_rx *rx, rbx_ring *ring)                                   \
     {                                                                                              \
-        return rbx_rx_open_as(&rx->end, ring, RBX_##kind, name##_frame());                         \
+        return rbx_rx_open_as(&rx->end, ring, RBX_##KIND, name##_frame());                         \
     }                                                                                              \
     RBX_INLINE void name##_rx_close(name##_rx *rx)                                                 \
     {                                                                                              \
@@ -237,11 +237,11 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     }                                                                                              \
     RBX_INLINE int name##_try_send(name##_tx *tx, const type *message)                             \
     {                                                                                              \
-        return RBX_CALL_##kind(try_send)(&tx->end, message, name##_frame());                       \
+        return RBX_CALL_##KIND(try_send)(&tx->end, message, name##_frame());                       \
     }                                                                                              \
     RBX_INLINE int name##_send_for(name##_tx *tx, const type *message, uint64_t timeout_ns)        \
     {                                                                                              \
-        return RBX_CALL_##kind(send_for)(&tx->end, message, timeout_ns, name##_frame());           \
+        return RBX_CALL_##KIND(send_for)(&tx->end, message, timeout_ns, name##_frame());           \
     }                                                                                              \
     RBX_INLINE int name##_send(name##_tx *tx, const type *message)                                 \
     {                                                                                              \
@@ -249,12 +249,12 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_try_send_n(name##_tx *tx, const type *messages, size_t count)      \
     {                                                                                              \
-        return RBX_CALL_##kind(try_send_n)(&tx->end, messages, count, name##_frame());             \
+        return RBX_CALL_##KIND(try_send_n)(&tx->end, messages, count, name##_frame());             \
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_send_n_for(name##_tx *tx, const type *messages, size_t count,      \
                                            uint64_t timeout_ns)                                    \
     {                                                                                              \
-        return RBX_CALL_##kind(send_n_for)(&tx->end, messages, count, timeout_ns, name##_frame()); \
+        return RBX_CALL_##KIND(send_n_for)(&tx->end, messages, count, timeout_ns, name##_frame()); \
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_send_n(name##_tx *tx, const type *messages, size_t count)          \
     {                                                                                              \
@@ -263,7 +263,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE int name##_claim_for(name##_tx *tx, type **place, uint64_t timeout_ns)              \
     {                                                                                              \
         void *at;                                                                                  \
-        int err = RBX_CALL_##kind(claim_for)(&tx->end, &at, timeout_ns, name##_frame());           \
+        int err = RBX_CALL_##KIND(claim_for)(&tx->end, &at, timeout_ns, name##_frame());           \
         *place = (type *)at;                                                                       \
         return err;                                                                                \
     }                                                                                              \
@@ -274,25 +274,25 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE int name##_try_claim(name##_tx *tx, type **place)                                   \
     {                                                                                              \
         void *at;                                                                                  \
-        int err = RBX_CALL_##kind(try_claim)(&tx->end, &at, name##_frame());                       \
+        int err = RBX_CALL_##KIND(try_claim)(&tx->end, &at, name##_frame());                       \
         *place = (type *)at;                                                                       \
         return err;                                                                                \
     }                                                                                              \
     RBX_INLINE int name##_commit(name##_tx *tx)                                                    \
     {                                                                                              \
-        return RBX_CALL_##kind(commit)(&tx->end, name##_frame());                                  \
+        return RBX_CALL_##KIND(commit)(&tx->end, name##_frame());                                  \
     }                                                                                              \
     RBX_INLINE int name##_abort(name##_tx *tx)                                                     \
     {                                                                                              \
-        return RBX_CALL_##kind(abort)(&tx->end, name##_frame());                                   \
+        return RBX_CALL_##KIND(abort)(&tx->end, name##_frame());                                   \
     }                                                                                              \
     RBX_INLINE int name##_try_recv(name##_rx *rx, type *message)                                   \
     {                                                                                              \
-        return RBX_CALL_##kind(try_recv)(&rx->end, message, name##_frame());                       \
+        return RBX_CALL_##KIND(try_recv)(&rx->end, message, name##_frame());                       \
     }                                                                                              \
     RBX_INLINE int name##_recv_for(name##_rx *rx, type *message, uint64_t timeout_ns)              \
     {                                                                                              \
-        return RBX_CALL_##kind(recv_for)(&rx->end, message, timeout_ns, name##_frame());           \
+        return RBX_CALL_##KIND(recv_for)(&rx->end, message, timeout_ns, name##_frame());           \
     }                                                                                              \
     RBX_INLINE int name##_recv(name##_rx *rx, type *message)                                       \
     {                                                                                              \
@@ -300,12 +300,12 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_try_recv_n(name##_rx *rx, type *messages, size_t most)             \
     {                                                                                              \
-        return RBX_CALL_##kind(try_recv_n)(&rx->end, messages, most, name##_frame());              \
+        return RBX_CALL_##KIND(try_recv_n)(&rx->end, messages, most, name##_frame());              \
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_recv_n_for(name##_rx *rx, type *messages, size_t most,             \
                                            uint64_t timeout_ns)                                    \
     {                                                                                              \
-        return RBX_CALL_##kind(recv_n_for)(&rx->end, messages, most, timeout_ns, name##_frame());  \
+        return RBX_CALL_##KIND(recv_n_for)(&rx->end, messages, most, timeout_ns, name##_frame());  \
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_recv_n(name##_rx *rx, type *messages, size_t most)                 \
     {                                                                                              \
@@ -314,7 +314,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE ptrdiff_t name##_try_peek_n(name##_rx *rx, const type **messages, size_t most)      \
     {                                                                                              \
         const void *at;                                                                            \
-        ptrdiff_t n = RBX_CALL_##kind(try_peek_n)(&rx->end, &at, most, name##_frame());            \
+        ptrdiff_t n = RBX_CALL_##KIND(try_peek_n)(&rx->end, &at, most, name##_frame());            \
         *messages = (const type *)at;                                                              \
         return n;                                                                                  \
     }                                                                                              \
@@ -323,7 +323,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     {                                                                                              \
         const void *at;                                                                            \
         ptrdiff_t n =                                                                              \
-            RBX_CALL_##kind(peek_n_for)(&rx->end, &at, most, timeout_ns, name##_frame());          \
+            RBX_CALL_##KIND(peek_n_for)(&rx->end, &at, most, timeout_ns, name##_frame());          \
         *messages = (const type *)at;                                                              \
         return n;                                                                                  \
     }                                                                                              \
@@ -347,7 +347,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     }                                                                                              \
     RBX_INLINE int name##_release_n(name##_rx *rx, size_t count)                                   \
     {                                                                                              \
-        return RBX_CALL_##kind(release_n)(&rx->end, count);                                        \
+        return RBX_CALL_##KIND(release_n)(&rx->end, count);                                        \
     }                                                                                              \
     RBX_INLINE int name##_release(name##_rx *rx)                                                   \
     {                                                                                              \

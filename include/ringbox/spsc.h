@@ -80,26 +80,24 @@ struct rbx_spsc {
 };
 
 /*
- * How messages of a size and alignment are framed. A constant when the arguments are.
- *
- * One line where at most a third of it is wasted, else the fewest lines that waste at most that;
- * what does not fit well into four lines takes the lines that it needs.
+ * How messages of a size and alignment are framed. A constant when the arguments are. The fewest
+ * lines, but for what measurements (docs/rings.md) say is faster although it takes more of them:
+ * two lines for small messages that do not fill one, when they hold more than twice as many; three
+ * for two messages that would take two lines each.
  */
 RBX_INLINE struct rbx_frame rbx_frame_for(size_t size, size_t alignment)
 {
     size_t stride = (size + alignment - 1) / alignment * alignment;
     size_t offset = alignment > 8 ? alignment : 8;
-    size_t bytes = (offset + stride + 63) / 64 * 64;
-    for (size_t lines = 1; lines <= 4; lines *= 2) {
-        size_t fit = lines * 64 > offset ? (lines * 64 - offset) / stride : 0;
-        if (fit * stride * 4 >= lines * 64 * 3) {
-            bytes = lines * 64;
-            break;
-        }
-    }
-    size_t fit = (bytes - offset) / stride;
+    size_t lines = (offset + stride + 63) / 64;
+    size_t fit = (lines * 64 - offset) / stride;
+    if (lines == 1 && fit * stride < 56 && (128 - offset) / stride > 2 * fit)
+        lines = 2;
+    else if (lines == 2 && (192 - offset) / stride == 2)
+        lines = 3;
+    fit = (lines * 64 - offset) / stride;
     struct rbx_frame frame = {(uint32_t)size, (uint32_t)stride, (uint32_t)offset,
-                              (uint32_t)(fit < 255 ? fit : 255), (uint32_t)bytes};
+                              (uint32_t)(fit < 255 ? fit : 255), (uint32_t)(lines * 64)};
     return frame;
 }
 
@@ -132,6 +130,9 @@ RBX_API int rbx_rx_misuse(rbx_rx *rx);
 RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
 {
     size_t done = 0;
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 8
+#endif
     for (; done + 8 <= size; done += 8) {
         uint64_t word;
         memcpy(&word, from + done, 8);
@@ -160,6 +161,21 @@ RBX_INLINE uint32_t rbx_spsc_index(uint64_t at)
 
 /* --- Sending --- */
 
+/*
+ * The lines of a frame that was given back are still in the receiver's cache: asked for early, they
+ * are there when they are written. Harmless past the last frame: such a request never faults.
+ */
+RBX_INLINE void rbx_prefetch_to_write(const char *frame, size_t bytes)
+{
+#if defined(__x86_64__)
+    for (size_t line = 0; line < bytes && line < 256; line += 64)
+        __asm__ __volatile__("prefetchw %0" : : "m"(frame[line]));
+#else
+    for (size_t line = 0; line < bytes && line < 256; line += 64)
+        __builtin_prefetch(frame + line, 1);
+#endif
+}
+
 /* Called when at == limit: makes the next frame the one in hand. */
 RBX_INLINE int rbx_spsc_next_frame(rbx_tx *tx, struct rbx_frame g)
 {
@@ -173,31 +189,43 @@ RBX_INLINE int rbx_spsc_next_frame(rbx_tx *tx, struct rbx_frame g)
     tx->credit--;
     char *next = (char *)tx->head + g.bytes;
     tx->head = (rbx_atomic64 *)(void *)(next == tx->end ? tx->first : next);
+    if (tx->credit > 0)
+        rbx_prefetch_to_write((char *)tx->head + g.bytes, g.bytes);
     tx->at = ((tx->at >> 8) + 1) << 8;
     tx->limit = tx->at + g.per_frame;
     rbx_store_relaxed(&tx->spsc->tx.at, tx->at); /* I4: the header's release (S1) comes after it */
     return 0;
 }
 
-/* Where the next message goes; NULL and *err when it cannot. */
-RBX_INLINE char *rbx_spsc_place(rbx_tx *tx, struct rbx_frame g, int *err)
+/* Makes sure that there is room in the frame in hand. */
+RBX_INLINE int rbx_spsc_has_room(rbx_tx *tx, struct rbx_frame g)
 {
     if (rbx_unlikely(tx->at == tx->limit)) {
-        *err = rbx_spsc_next_frame(tx, g);
-        if (*err < 0)
-            return NULL;
+        int err = rbx_spsc_next_frame(tx, g);
+        if (err < 0)
+            return err;
     }
-    /* Relaxed: whoever shuts down from another thread is ahead or behind. */
-    if (rbx_unlikely(rbx_load_relaxed(&tx->bell->bits) & RBX_BELL_SHUT)) {
-        *err = rbx_tx_refuse(tx);
-        return NULL;
-    }
-    return (char *)tx->head + g.offset + (size_t)rbx_spsc_index(tx->at) * g.stride;
+    /* Relaxed: whoever shuts down in another thread does so before this or after. */
+    if (rbx_unlikely(rbx_load_relaxed(&tx->bell->bits) & RBX_BELL_SHUT))
+        return rbx_tx_refuse(tx);
+    return 0;
 }
 
-RBX_INLINE int rbx_spsc_publish(rbx_tx *tx)
+RBX_INLINE char *rbx_spsc_place(rbx_atomic64 *head, uint64_t at, struct rbx_frame g)
 {
-    rbx_store_release(tx->head, ++tx->at); /* S1 */
+    return (char *)head + g.offset + (size_t)rbx_spsc_index(at) * g.stride;
+}
+
+/* Publishes all messages before `at` in the frame in hand. */
+RBX_INLINE void rbx_spsc_publish(rbx_tx *tx, rbx_atomic64 *head, uint64_t at)
+{
+    tx->at = at;
+    rbx_store_release(head, at); /* S1 */
+}
+
+/* One message has been published. */
+RBX_INLINE int rbx_spsc_sent(rbx_tx *tx)
+{
     if (rbx_unlikely(rbx_bell_after_publish(tx->bell)))
         return rbx_spsc_answer_bell(tx, 1) == 1 ? 0 : -EPIPE;
     return 0;
@@ -205,12 +233,14 @@ RBX_INLINE int rbx_spsc_publish(rbx_tx *tx)
 
 RBX_INLINE int rbx_spsc_try_send(rbx_tx *tx, const void *message, struct rbx_frame g)
 {
-    int err = 0;
-    char *place = rbx_spsc_place(tx, g, &err);
-    if (rbx_unlikely(!place))
+    int err = rbx_spsc_has_room(tx, g);
+    if (rbx_unlikely(err < 0))
         return err;
-    rbx_copy_in(place, (const char *)message, g.message_size);
-    return rbx_spsc_publish(tx);
+    rbx_atomic64 *head = tx->head;
+    uint64_t at = tx->at;
+    rbx_copy_in(rbx_spsc_place(head, at, g), (const char *)message, g.message_size);
+    rbx_spsc_publish(tx, head, at + 1);
+    return rbx_spsc_sent(tx);
 }
 
 /* How many of `count` were sent; an error only when none was. */
@@ -221,17 +251,19 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
     size_t sent = 0;
     int err = 0;
     while (sent < count) {
-        char *place = rbx_spsc_place(tx, g, &err);
-        if (rbx_unlikely(!place))
+        err = rbx_spsc_has_room(tx, g);
+        if (rbx_unlikely(err < 0))
             break;
-        size_t n = (size_t)(tx->limit - tx->at);
+        rbx_atomic64 *head = tx->head;
+        uint64_t at = tx->at;
+        char *to = rbx_spsc_place(head, at, g);
+        size_t n = (size_t)(tx->limit - at);
         if (n > count - sent)
             n = count - sent;
-        for (size_t i = 0; i < n; i++, place += g.stride, from += g.message_size)
-            rbx_copy_in(place, from, g.message_size);
-        tx->at += n;
+        for (size_t i = 0; i < n; i++, to += g.stride, from += g.message_size)
+            rbx_copy_in(to, from, g.message_size);
         sent += n;
-        rbx_store_release(tx->head, tx->at); /* S1, once for all of them */
+        rbx_spsc_publish(tx, head, at + n); /* once for all of them */
     }
     if (rbx_unlikely(sent == 0))
         return err;
@@ -244,10 +276,11 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
 
 RBX_INLINE int rbx_spsc_try_claim(rbx_tx *tx, void **place, struct rbx_frame g)
 {
-    int err = 0;
-    *place = rbx_spsc_place(tx, g, &err);
-    if (rbx_unlikely(!*place))
+    *place = NULL;
+    int err = rbx_spsc_has_room(tx, g);
+    if (rbx_unlikely(err < 0))
         return err;
+    *place = rbx_spsc_place(tx->head, tx->at, g);
     tx->hold = RBX_HOLD_PLACE;
     tx->limit = tx->at; /* so that every other call takes the closer look */
     return 0;
@@ -265,7 +298,10 @@ RBX_INLINE int rbx_spsc_abort(rbx_tx *tx, struct rbx_frame g)
 RBX_INLINE int rbx_spsc_commit(rbx_tx *tx, struct rbx_frame g)
 {
     int err = rbx_spsc_abort(tx, g);
-    return rbx_unlikely(err < 0) ? err : rbx_spsc_publish(tx);
+    if (rbx_unlikely(err < 0))
+        return err;
+    rbx_spsc_publish(tx, tx->head, tx->at + 1);
+    return rbx_spsc_sent(tx);
 }
 
 /* --- Receiving --- */
@@ -282,24 +318,20 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_frame g)
         if (rbx_unlikely(++rx->owed >= rx->lazy)) /* I3 */
             rbx_spsc_give_back(rx);
     }
+    uint64_t at = rx->at;
     uint64_t header = rbx_load_acquire(rx->head); /* S1 */
     /* One comparison for 'nothing', 'an earlier lap' and 'nonsense'. */
-    if (rbx_unlikely(header - rx->at - 1 >= g.per_frame - rbx_spsc_index(rx->at)))
+    if (rbx_unlikely(header - at - 1 >= g.per_frame - rbx_spsc_index(at)))
         return rbx_spsc_nothing_new(rx);
     rx->seen = header;
     return 0;
 }
 
-RBX_INLINE const char *rbx_spsc_front(const rbx_rx *rx, struct rbx_frame g)
-{
-    return (const char *)rx->head + g.offset + (size_t)rbx_spsc_index(rx->at) * g.stride;
-}
-
 /* Relaxed: a successor reads it after this process has died, which orders everything. */
-RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, size_t count)
+RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, uint64_t at)
 {
-    rx->at += count;
-    rbx_store_relaxed(rx->position, rx->at);
+    rx->at = at;
+    rbx_store_relaxed(rx->position, at);
 }
 
 RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
@@ -309,8 +341,9 @@ RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
         if (rbx_unlikely(err < 0))
             return err;
     }
-    memcpy(message, rbx_spsc_front(rx, g), g.message_size);
-    rbx_spsc_advance(rx, 1);
+    uint64_t at = rx->at;
+    memcpy(message, rbx_spsc_place(rx->head, at, g), g.message_size);
+    rbx_spsc_advance(rx, at + 1);
     return 0;
 }
 
@@ -326,10 +359,11 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
             if (err < 0)
                 return received > 0 ? (ptrdiff_t)received : err;
         }
-        size_t n = (size_t)(rx->seen - rx->at);
+        uint64_t at = rx->at;
+        size_t n = (size_t)(rx->seen - at);
         if (n > most - received)
             n = most - received;
-        const char *from = rbx_spsc_front(rx, g);
+        const char *from = rbx_spsc_place(rx->head, at, g);
         if (g.stride == g.message_size)
             memcpy(to, from, n * g.message_size);
         else
@@ -337,7 +371,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
                 memcpy(to + i * g.message_size, from + i * g.stride, g.message_size);
         to += n * g.message_size;
         received += n;
-        rbx_spsc_advance(rx, n);
+        rbx_spsc_advance(rx, at + n);
     }
     return (ptrdiff_t)received;
 }
@@ -355,7 +389,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_peek_n(rbx_rx *rx, const void **messages, size
             return err;
     }
     size_t n = (size_t)(rx->seen - rx->at);
-    *messages = rbx_spsc_front(rx, g);
+    *messages = rbx_spsc_place(rx->head, rx->at, g);
     rx->hold = RBX_HOLD_PLACE;
     rx->shown = (uint32_t)(n < most ? n : most);
     rx->unshown = (uint32_t)(n - rx->shown);
@@ -370,7 +404,7 @@ RBX_INLINE int rbx_spsc_release_n(rbx_rx *rx, size_t count)
         return rbx_rx_misuse(rx);
     rx->hold = RBX_HOLD_NONE;
     rx->seen = rx->at + rx->shown + rx->unshown;
-    rbx_spsc_advance(rx, count);
+    rbx_spsc_advance(rx, rx->at + count);
     return 0;
 }
 

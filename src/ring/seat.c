@@ -50,6 +50,11 @@ static uint32_t note_core(struct rbx_spsc_seat *seat)
     return core;
 }
 
+void rbx_seat_note_core(rbx_ring *ring, enum rbx_ring_end end)
+{
+    note_core(rbx_seat_of(ring, end));
+}
+
 bool rbx_seat_shares_core(rbx_ring *ring, enum rbx_ring_end end)
 {
     enum rbx_ring_end peer = end == RBX_TX ? RBX_RX : RBX_TX;

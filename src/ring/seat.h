@@ -26,6 +26,8 @@ uint32_t rbx_seat_dead(const rbx_ring *ring, enum rbx_ring_end end);
  * waits: either may be pinned at any time.
  */
 bool rbx_seat_shares_core(rbx_ring *ring, enum rbx_ring_end end);
+/* Lets the other end know where this thread may run: before it is woken. */
+void rbx_seat_note_core(rbx_ring *ring, enum rbx_ring_end end);
 
 void rbx_seat_describe(const rbx_ring *ring, enum rbx_ring_end end, rbx_end_info *info);
 
