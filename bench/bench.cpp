@@ -22,7 +22,20 @@ struct Target {
     double factor;
 };
 
-/* Other files add to it before main(). */
+struct RatioTarget {
+    const char *what;
+    const char *name;
+    const char *counter;
+    Bound bound;
+};
+
+/* Other files add to them before main(). */
+std::vector<RatioTarget> &ratio_targets()
+{
+    static std::vector<RatioTarget> all;
+    return all;
+}
+
 std::vector<Target> &targets()
 {
     static std::vector<Target> all;
@@ -41,10 +54,12 @@ class Reporter : public benchmark::ConsoleReporter
     {
         ConsoleReporter::ReportRuns(runs);
         for (const Run &run : runs)
-            if (run.aggregate_name == "median")
+            if (run.aggregate_name == "median") {
+                counters[run.run_name.function_name] = run.counters;
                 medians[run.run_name.function_name] =
                     run.GetAdjustedRealTime() / benchmark::GetTimeUnitMultiplier(run.time_unit) *
                     1e6;
+            }
     }
 
     void report_targets() const
@@ -60,10 +75,20 @@ class Reporter : public benchmark::ConsoleReporter
                 std::printf(" (target < %g%s)", t.factor, ratio < t.factor ? "" : ": MISSED");
             std::printf("\n");
         }
+        for (const RatioTarget &t : ratio_targets()) {
+            auto run = counters.find(t.name);
+            if (run == counters.end() || run->second.count(t.counter) == 0)
+                continue;
+            double value = run->second.at(t.counter);
+            bool met = t.bound.is_least ? value >= t.bound.value : value <= t.bound.value;
+            std::printf("%s: %.3g (target %s %g%s)\n", t.what, value,
+                        t.bound.is_least ? ">=" : "<=", t.bound.value, met ? "" : ": MISSED");
+        }
     }
 
   private:
     std::map<std::string, double> medians; /* in microseconds */
+    std::map<std::string, benchmark::UserCounters> counters;
 };
 
 /* For the signal handler: fixed before the first benchmark runs, so it needs no lock. */
@@ -89,6 +114,12 @@ void unlink_and_die(int number)
 int target(const char *what, const char *ours, const char *bare, double factor)
 {
     targets().push_back({what, ours, bare, factor});
+    return 0;
+}
+
+int target_ratio(const char *what, const char *name, const char *counter, Bound bound)
+{
+    ratio_targets().push_back({what, name, counter, bound});
     return 0;
 }
 

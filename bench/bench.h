@@ -12,6 +12,24 @@
  */
 int target(const char *what, const char *ours, const char *bare, double factor);
 
+/*
+ * The same for a ratio (or share) that benchmark `name` reports as a counter: its median over the
+ * rounds should be so.
+ */
+struct Bound {
+    bool is_least;
+    double value;
+};
+inline Bound at_least(double value)
+{
+    return {true, value};
+}
+inline Bound at_most(double value)
+{
+    return {false, value};
+}
+int target_ratio(const char *what, const char *name, const char *counter, Bound bound);
+
 /* A path that is unlinked at the end, also when a signal is the end. Gives it back. */
 const std::string &unlink_at_end(const std::string &path);
 

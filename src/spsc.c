@@ -71,9 +71,7 @@ static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
     if (owed > ring->shape.frames)
         return damaged(ring);
     *rx = (rbx_rx){
-        .at = at,
-        .seen = at,
-        .head = (void *)rbx_ring_frame(ring, at >> 8),
+        .now = {.at = at, .seen = at, .head = (void *)rbx_ring_frame(ring, at >> 8)},
         .position = &ring->spsc->rx.at,
         .owed = owed,
         .lazy = ring->shape.lazy,
@@ -244,15 +242,25 @@ int rbx_rx_misuse(rbx_rx *rx)
                     rbx_ring_name(rx->ring), rx->shown);
 }
 
+/* Threads are pinned when they begin, if at all: it is enough to look now and then, the first time
+   included. A power of two. */
+#define CORES_CHANGE_EVERY 16
+
 /* --- Sending --- */
 
 /* This end has published, and the other end's bell had a bit. */
 static void wake(rbx_ring *ring, enum rbx_ring_end end, rbx_bell *bell)
 {
-    if (rbx_load_relaxed(&bell->bits) & RBX_BELL_ASLEEP)
+    struct rbx_spsc_seat *seat = rbx_seat_of(ring, end);
+    if (!(rbx_load_relaxed(&bell->bits) & RBX_BELL_ASLEEP)) {
+        rbx_full_fence(); /* B1, for an end that must fence by itself */
+        if (!(rbx_load_relaxed(&bell->bits) & RBX_BELL_ASLEEP))
+            return;
+    }
+    if (rbx_load_relaxed(&seat->wakes) % CORES_CHANGE_EVERY == 0)
         rbx_seat_note_core(ring, end);
     if (rbx_bell_ring(bell, ring->in_process))
-        rbx_seat_count(&rbx_seat_of(ring, end)->wakes, 1);
+        rbx_seat_count(&seat->wakes, 1);
 }
 
 int rbx_spsc_more_credit(rbx_tx *tx)
@@ -309,10 +317,11 @@ static int wait_for_change(rbx_ring *ring, enum rbx_ring_end end, const rbx_atom
         *deadline = rbx_wait_deadline(timeout_ns);
     uint32_t before = patience->sleeps;
     int err = rbx_wait_change(bell, word, seen, *deadline, patience);
-    if (patience->sleeps != before || err == -EAGAIN) {
-        rbx_seat_count(&rbx_seat_of(ring, end)->sleeps, patience->sleeps - before);
+    uint32_t slept = patience->sleeps - before;
+    if (slept != 0)
+        rbx_seat_count(&rbx_seat_of(ring, end)->sleeps, slept);
+    if (err == -EAGAIN || (slept != 0 && patience->sleeps % CORES_CHANGE_EVERY == 1))
         patience->same_core = rbx_seat_shares_core(ring, end);
-    }
     return err;
 }
 
@@ -346,26 +355,26 @@ void rbx_spsc_give_back(rbx_rx *rx)
 {
     struct rbx_spsc *spsc = rx->spsc;
     rx->owed = 0;
-    rbx_store_release(&spsc->freed, rx->at >> 8); /* S2 */
+    rbx_store_release(&spsc->freed, rx->now.at >> 8); /* S2 */
     if (rbx_bell_after_publish(&spsc->room))
         wake(rx->ring, RBX_RX, &spsc->room);
 }
 
 static bool is_news(const rbx_rx *rx, uint64_t header)
 {
-    return header - rx->at - 1 < rx->frame.per_frame - rbx_spsc_index(rx->at);
+    return header - rx->now.at - 1 < rx->frame.per_frame - rbx_spsc_index(rx->now.at);
 }
 
 /* Takes notice of what is published from `at` on; 0 when there is something. */
 static int take_news(rbx_rx *rx)
 {
-    uint64_t header = rbx_load_acquire(rx->head); /* S1 */
+    uint64_t header = rbx_load_acquire(rx->now.head); /* S1 */
     if (is_news(rx, header)) {
-        rx->seen = header;
+        rx->now.seen = header;
         return 0;
     }
     /* An earlier lap, or what is taken already; or no header of this ring. */
-    return header <= rx->at ? -EAGAIN : damaged(rx->ring);
+    return header <= rx->now.at ? -EAGAIN : damaged(rx->ring);
 }
 
 /*
@@ -403,15 +412,15 @@ int rbx_spsc_nothing_new(rbx_rx *rx)
 int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
 {
     for (;;) {
-        uint64_t header = rbx_load_acquire(rx->head); /* S1 */
+        uint64_t header = rbx_load_acquire(rx->now.head); /* S1 */
         if (is_news(rx, header))
             return 0;
-        int err = wait_for_change(rx->ring, RBX_RX, rx->head, header, timeout_ns, deadline,
+        int err = wait_for_change(rx->ring, RBX_RX, rx->now.head, header, timeout_ns, deadline,
                                   &rx->patience);
         if (err == 0 || err == -EINTR)
             return err;
         uint32_t dead = rbx_seat_dead(rx->ring, RBX_TX);
-        if (is_shut(rx->spsc) || is_news(rx, rbx_load_acquire(rx->head))) /* S1 */
+        if (is_shut(rx->spsc) || is_news(rx, rbx_load_acquire(rx->now.head))) /* S1 */
             return 0; /* it may have died just after */
         if (dead != 0 && dead != rx->mourned) {
             rx->mourned = dead;

@@ -176,11 +176,15 @@ typedef struct rbx_tx {
     char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
 
-typedef struct rbx_rx {
+struct rbx_cursor {
     uint64_t at;   /* frame number << 8 | messages taken from it */
     uint64_t seen; /* what *head said; `at` when that needs a closer look */
     rbx_atomic64 *head;
-    rbx_atomic64 *position; /* where a successor goes on: a copy of `at` */
+};
+
+typedef struct rbx_rx {
+    struct rbx_cursor now;
+    rbx_atomic64 *position; /* where a successor goes on: a copy of now.at */
     uint64_t owed;          /* frames used up and not yet given back */
     uint64_t lazy;          /* how many that may become */
     struct rbx_frame frame;

@@ -154,6 +154,26 @@ RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
         to[done] = from[done];
 }
 
+/* `n` messages, next to each other outside of the ring. A whole frame of small ones is the usual
+   case of a batch: then the size is a constant of the typed calls. */
+RBX_INLINE void rbx_copy_run_in(char *to, const char *from, size_t n, struct rbx_frame g)
+{
+    if (g.stride == g.message_size && n == g.per_frame)
+        rbx_copy_in(to, from, (size_t)g.per_frame * g.message_size);
+    else
+        for (; n > 0; n--, to += g.stride, from += g.message_size)
+            rbx_copy_in(to, from, g.message_size);
+}
+
+RBX_INLINE void rbx_copy_run_out(char *to, const char *from, size_t n, struct rbx_frame g)
+{
+    if (g.stride == g.message_size && n == g.per_frame)
+        memcpy(to, from, (size_t)g.per_frame * g.message_size);
+    else
+        for (; n > 0; n--, to += g.message_size, from += g.stride)
+            memcpy(to, from, g.message_size);
+}
+
 RBX_INLINE uint32_t rbx_spsc_index(uint64_t at)
 {
     return (uint32_t)(at & 255);
@@ -260,8 +280,8 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
         size_t n = (size_t)(tx->limit - at);
         if (n > count - sent)
             n = count - sent;
-        for (size_t i = 0; i < n; i++, to += g.stride, from += g.message_size)
-            rbx_copy_in(to, from, g.message_size);
+        rbx_copy_run_in(to, from, n, g);
+        from += n * g.message_size;
         sent += n;
         rbx_spsc_publish(tx, head, at + n); /* once for all of them */
     }
@@ -306,43 +326,51 @@ RBX_INLINE int rbx_spsc_commit(rbx_tx *tx, struct rbx_frame g)
 
 /* --- Receiving --- */
 
-/* Called when at == seen: 0 when there are messages from `at` on, in the frame in hand. */
-RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_frame g)
+/*
+ * Called when at == seen: 0 when there are messages from `at` on, in the frame in hand. The cursor
+ * is rx->now, or a batch's copy of it, which the compiler keeps in registers.
+ */
+RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, struct rbx_frame g)
 {
     if (rbx_unlikely(rx->hold != RBX_HOLD_NONE))
         return rbx_rx_refuse(rx);
-    if (rbx_spsc_index(rx->at) == g.per_frame) {
-        char *next = (char *)rx->head + g.bytes;
-        rx->head = (rbx_atomic64 *)(void *)(next == rx->end ? rx->first : next);
-        rx->seen = rx->at = ((rx->at >> 8) + 1) << 8;
-        if (rbx_unlikely(++rx->owed >= rx->lazy)) /* I3 */
+    if (rbx_spsc_index(now->at) == g.per_frame) {
+        char *next = (char *)now->head + g.bytes;
+        now->head = (rbx_atomic64 *)(void *)(next == rx->end ? rx->first : next);
+        now->seen = now->at = ((now->at >> 8) + 1) << 8;
+        if (rbx_unlikely(++rx->owed >= rx->lazy)) { /* I3 */
+            rx->now = *now;
             rbx_spsc_give_back(rx);
+        }
     }
-    uint64_t at = rx->at;
-    uint64_t header = rbx_load_acquire(rx->head); /* S1 */
+    uint64_t header = rbx_load_acquire(now->head); /* S1 */
     /* One comparison for 'nothing', 'an earlier lap' and 'nonsense'. */
-    if (rbx_unlikely(header - at - 1 >= g.per_frame - rbx_spsc_index(at)))
-        return rbx_spsc_nothing_new(rx);
-    rx->seen = header;
+    if (rbx_unlikely(header - now->at - 1 >= g.per_frame - rbx_spsc_index(now->at))) {
+        rx->now = *now;
+        int err = rbx_spsc_nothing_new(rx);
+        *now = rx->now;
+        return err;
+    }
+    now->seen = header;
     return 0;
 }
 
 /* Relaxed: a successor reads it after this process has died, which orders everything. */
 RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, uint64_t at)
 {
-    rx->at = at;
+    rx->now.at = at;
     rbx_store_relaxed(rx->position, at);
 }
 
 RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
 {
-    if (rx->at == rx->seen) {
-        int err = rbx_spsc_look(rx, g);
+    if (rx->now.at == rx->now.seen) {
+        int err = rbx_spsc_look(rx, &rx->now, g);
         if (rbx_unlikely(err < 0))
             return err;
     }
-    uint64_t at = rx->at;
-    memcpy(message, rbx_spsc_place(rx->head, at, g), g.message_size);
+    uint64_t at = rx->now.at;
+    memcpy(message, rbx_spsc_place(rx->now.head, at, g), g.message_size);
     rbx_spsc_advance(rx, at + 1);
     return 0;
 }
@@ -352,27 +380,27 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
                                          struct rbx_frame g)
 {
     char *to = (char *)messages;
+    struct rbx_cursor now = rx->now;
     size_t received = 0;
+    int err = 0;
     while (received < most) {
-        if (rx->at == rx->seen) {
-            int err = rbx_spsc_look(rx, g);
+        if (now.at == now.seen) {
+            err = rbx_spsc_look(rx, &now, g);
             if (err < 0)
-                return received > 0 ? (ptrdiff_t)received : err;
+                break;
         }
-        uint64_t at = rx->at;
-        size_t n = (size_t)(rx->seen - at);
+        size_t n = (size_t)(now.seen - now.at);
         if (n > most - received)
             n = most - received;
-        const char *from = rbx_spsc_place(rx->head, at, g);
-        if (g.stride == g.message_size)
-            memcpy(to, from, n * g.message_size);
-        else
-            for (size_t i = 0; i < n; i++)
-                memcpy(to + i * g.message_size, from + i * g.stride, g.message_size);
+        rbx_copy_run_out(to, rbx_spsc_place(now.head, now.at, g), n, g);
         to += n * g.message_size;
         received += n;
-        rbx_spsc_advance(rx, at + n);
+        now.at += n;
     }
+    if (rbx_unlikely(received == 0))
+        return err;
+    rx->now = now;
+    rbx_spsc_advance(rx, now.at);
     return (ptrdiff_t)received;
 }
 
@@ -383,17 +411,17 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_peek_n(rbx_rx *rx, const void **messages, size
     *messages = NULL;
     if (rbx_unlikely(most == 0))
         return 0;
-    if (rx->at == rx->seen) {
-        int err = rbx_spsc_look(rx, g);
+    if (rx->now.at == rx->now.seen) {
+        int err = rbx_spsc_look(rx, &rx->now, g);
         if (rbx_unlikely(err < 0))
             return err;
     }
-    size_t n = (size_t)(rx->seen - rx->at);
-    *messages = rbx_spsc_place(rx->head, rx->at, g);
+    size_t n = (size_t)(rx->now.seen - rx->now.at);
+    *messages = rbx_spsc_place(rx->now.head, rx->now.at, g);
     rx->hold = RBX_HOLD_PLACE;
     rx->shown = (uint32_t)(n < most ? n : most);
     rx->unshown = (uint32_t)(n - rx->shown);
-    rx->seen = rx->at; /* so that every other call takes the closer look */
+    rx->now.seen = rx->now.at; /* so that every other call takes the closer look */
     return (ptrdiff_t)rx->shown;
 }
 
@@ -403,8 +431,8 @@ RBX_INLINE int rbx_spsc_release_n(rbx_rx *rx, size_t count)
     if (rbx_unlikely(rx->hold != RBX_HOLD_PLACE || count > rx->shown))
         return rbx_rx_misuse(rx);
     rx->hold = RBX_HOLD_NONE;
-    rx->seen = rx->at + rx->shown + rx->unshown;
-    rbx_spsc_advance(rx, rx->at + count);
+    rx->now.seen = rx->now.at + rx->shown + rx->unshown;
+    rbx_spsc_advance(rx, rx->now.at + count);
     return 0;
 }
 

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Round trips: one message there and one back, spinning; and asleep, beside what programs use for
+ * that otherwise. And what a receiver costs that has nothing to do.
+ */
+#include "bench.h"
+#include "pair.h"
+#include "queues.h"
+
+#include <benchmark/benchmark.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <ctime>
+#include <mutex>
+#include <sys/eventfd.h>
+#include <thread>
+#include <unistd.h>
+
+namespace
+{
+
+template <class Queue, class Item>
+[[gnu::noinline]] double trips_ns(Queue &there, Queue &back, uint64_t trips)
+{
+    double took = together_ns(
+        [&] {
+            Item item = {};
+            for (uint64_t i = 0; i < trips; i++) {
+                there.send(item);
+                back.recv(item);
+            }
+        },
+        [&] {
+            Item item;
+            for (uint64_t i = 0; i < trips; i++) {
+                there.recv(item);
+                back.send(item);
+            }
+        });
+    return took / static_cast<double>(trips);
+}
+
+/* --- Spinning --- */
+
+template <class Queue, size_t size> double trip_ns()
+{
+    Queue there, back;
+    return trips_ns<Queue, Message<size>>(there, back, 20000);
+}
+
+template <size_t size> void round_trip(benchmark::State &state)
+{
+    for (auto _ : state) {
+        double floor = floor_round_trip_ns();
+        double ours = trip_ns<Ours<size>, size>();
+        double best = best_peer<size>(
+            state, [](auto t) { return trip_ns<typename decltype(t)::type, size>(); });
+        double waiting = trip_ns<OursWaiting<size>, size>();
+        state.SetIterationTime(ours / 1e9);
+        report(state, {{"floor", floor},
+                       {"ours", ours},
+                       {"waiting", waiting},
+                       {"ratio", ours / best},
+                       {"of_floor", ours / floor}});
+    }
+}
+
+int t1 = target_ratio("round trip of 8 bytes: ours / best peer", "round_trip<8>", "ratio",
+                      at_most(0.85));
+int t2 = target_ratio("round trip of 24 bytes: ours / best peer", "round_trip<24>", "ratio",
+                      at_most(0.85));
+int t3 = target_ratio("round trip of 248 bytes: ours / best peer", "round_trip<248>", "ratio",
+                      at_most(0.85));
+int t4 = target_ratio("round trip of 24 bytes: ours / bare words", "round_trip<24>", "of_floor",
+                      at_most(1.6));
+
+/* --- Asleep --- */
+
+void check(bool worked, const char *what)
+{
+    if (!worked)
+        give_up(what, std::strerror(errno));
+}
+
+struct EventFd {
+    int fd = eventfd(0, EFD_CLOEXEC);
+    ~EventFd()
+    {
+        close(fd);
+    }
+    void send(const uint64_t &)
+    {
+        uint64_t one = 1;
+        check(write(fd, &one, sizeof one) == sizeof one, "eventfd");
+    }
+    void recv(uint64_t &item)
+    {
+        check(read(fd, &item, sizeof item) == sizeof item, "eventfd");
+    }
+};
+
+struct Pipe {
+    int fds[2];
+    Pipe()
+    {
+        check(pipe(fds) == 0, "pipe");
+    }
+    ~Pipe()
+    {
+        close(fds[0]);
+        close(fds[1]);
+    }
+    void send(const uint64_t &item)
+    {
+        check(write(fds[1], &item, sizeof item) == sizeof item, "pipe");
+    }
+    void recv(uint64_t &item)
+    {
+        check(read(fds[0], &item, sizeof item) == sizeof item, "pipe");
+    }
+};
+
+struct Condition {
+    std::mutex mutex;
+    std::condition_variable filled;
+    uint64_t items = 0;
+    void send(const uint64_t &)
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        items++;
+        filled.notify_one();
+    }
+    void recv(uint64_t &)
+    {
+        std::unique_lock<std::mutex> lock(mutex);
+        filled.wait(lock, [&] { return items > 0; });
+        items--;
+    }
+};
+
+template <class Queue, class Item> double asleep_ns()
+{
+    Queue there, back;
+    return trips_ns<Queue, Item>(there, back, 3000);
+}
+
+double ours_asleep_ns(uint32_t spin_ns)
+{
+    OursWaiting<8> there, back;
+    there.wait_by(RBX_WAIT_SLEEP, spin_ns);
+    back.wait_by(RBX_WAIT_SLEEP, spin_ns);
+    return trips_ns<OursWaiting<8>, Message8>(there, back, 3000);
+}
+
+void sleep_and_wake(benchmark::State &state)
+{
+    for (auto _ : state) {
+        double event = asleep_ns<EventFd, uint64_t>();
+        double ours = ours_asleep_ns(RBX_NO_SPIN);
+        double pipe = asleep_ns<Pipe, uint64_t>();
+        double condition = asleep_ns<Condition, uint64_t>();
+        double spinning_first = ours_asleep_ns(0);
+        double best = std::min({event, pipe, condition});
+        state.SetIterationTime(ours / 1e9);
+        report(state, {{"ours", ours},
+                       {"spins_first", spinning_first},
+                       {"eventfd", event},
+                       {"pipe", pipe},
+                       {"condition", condition},
+                       {"ratio", ours / best},
+                       {"default_ratio", spinning_first / best}});
+    }
+}
+
+int t5 = target_ratio("sleep and wake, never spinning: ours / best other", "sleep_and_wake",
+                      "ratio", at_most(0.8));
+int t6 = target_ratio("sleep and wake, by default: ours / best other", "sleep_and_wake",
+                      "default_ratio", at_most(0.8));
+
+/* --- Idle --- */
+
+double thread_cpu_ns()
+{
+    timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) * 1e9 + static_cast<double>(used.tv_nsec);
+}
+
+void idle(benchmark::State &state)
+{
+    constexpr uint64_t wait_ns = 2000000000;
+    for (auto _ : state) {
+        OursWaiting<8> ring;
+        Message8 message;
+        double begun = now_ns(), cpu = thread_cpu_ns();
+        while (ring8_recv_for(ring.typed_receiver(), &message, wait_ns) != -ETIMEDOUT)
+            ;
+        cpu = thread_cpu_ns() - cpu;
+        double took = now_ns() - begun;
+        state.SetIterationTime(took / 1e9);
+        report(state, {{"cpu_percent", 100 * cpu / took}});
+    }
+}
+
+int t7 = target_ratio("percent of a core that an idle receiver takes", "idle", "cpu_percent",
+                      at_most(0.1));
+
+BENCHMARK_TEMPLATE(round_trip, 8)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(round_trip, 24)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(round_trip, 248)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK(sleep_and_wake)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK(idle)->UseManualTime()->Iterations(1)->Repetitions(3);
+
+} // namespace
