@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include <ringbox/ring.h>
+#include <ringbox/message.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,12 +42,15 @@ int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_options *opt
 {
     *ring = NULL;
     int err = box->raw ? rbx_fail(-EINVAL, "'%s' is mapped raw: a ring takes a box", box->name.text)
-                       : rbx_handle_check(box);
+              : box->is_rings
+                  ? rbx_fail(-EBUSY, "box '%s' belongs to a ring handle already", box->name.text)
+                  : rbx_handle_check(box);
     if (err == 0)
         err = attach(ring, rbx_box_data(box), rbx_box_size(box), options, rbx_box_name(box));
     if (err < 0)
         return err;
     (*ring)->box = box;
+    box->is_rings = true;
     (*ring)->read_only = box->read_only;
     return 0;
 }
@@ -135,6 +138,18 @@ int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *opt
     return err;
 }
 
+int rbx_ring_open_as(rbx_ring **ring, const char *name, const rbx_ring_options *options,
+                     rbx_ring_kind kind, size_t size, size_t alignment)
+{
+    rbx_ring_options typed = {.box = {.how = RBX_OPEN_ONLY}};
+    if (options)
+        typed = *options;
+    typed.kind = kind;
+    typed.message_size = size;
+    typed.alignment = alignment;
+    return rbx_ring_open(ring, name, &typed);
+}
+
 int rbx_ring_bytes(const rbx_ring_options *options, uint64_t *bytes)
 {
     struct rbx_ring_shape shape;
@@ -176,8 +191,7 @@ int rbx_ring_close(rbx_ring *ring)
 {
     if (!ring)
         return 0;
-    bool inherited = ring->box && !rbx_handle_is_ours(ring->box);
-    if (!inherited && (atomic_load(&ring->taken[RBX_TX]) || atomic_load(&ring->taken[RBX_RX])))
+    if (rbx_seat_is_ours(ring, RBX_TX) || rbx_seat_is_ours(ring, RBX_RX))
         return rbx_fail(-EBUSY, "ring '%s' still has an open endpoint here", rbx_ring_name(ring));
     int err = rbx_box_close(ring->box);
     if (ring->own)
@@ -206,11 +220,12 @@ int rbx_ring_shutdown(rbx_ring *ring)
 
 uint64_t rbx_ring_sent(const rbx_ring *ring)
 {
-    /* I4. Acquire: with the position come the messages before it. */
-    uint64_t begun = rbx_load_acquire(&ring->spsc->tx.at) & ~(uint64_t)255;
+    /* I4. Relaxed: any earlier frame in hand will do. */
+    uint64_t begun = rbx_load_relaxed(&ring->spsc->tx.at) & ~(uint64_t)255;
     const rbx_atomic64 *head = (const void *)rbx_ring_frame(ring, begun >> 8);
     uint64_t header = rbx_load_acquire(head);
-    return header >> 8 == begun >> 8 ? header : begun;
+    /* A later number: it went round since we looked, and that is an exact position too. */
+    return header >> 8 >= begun >> 8 ? header : begun;
 }
 
 int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info)

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "error.h"
-#include "os/thread.h"
 #include "ring/handle.h"
 #include "ring/seat.h"
 #include "wait.h"
@@ -17,6 +16,12 @@ static int damaged(const rbx_ring *ring)
 static int shut(const rbx_ring *ring)
 {
     return rbx_fail(-EPIPE, "ring '%s' was shut down", rbx_ring_name(ring));
+}
+
+static int interrupted(const rbx_ring *ring)
+{
+    return rbx_fail(-EINTR, "a signal handler ran while ring '%s' was waited for",
+                    rbx_ring_name(ring));
 }
 
 static bool is_shut(const struct rbx_spsc *spsc)
@@ -45,7 +50,7 @@ static int resume_sending(rbx_tx *tx, rbx_ring *ring)
     *tx = (rbx_tx){
         .at = at,
         .limit = (number << 8) + frame.per_frame,
-        .head = (void *)rbx_ring_frame(ring, number),
+        .head = rbx_ring_frame(ring, number),
         .bell = &ring->spsc->message,
         .frame = frame,
         .hold = RBX_HOLD_NONE,
@@ -54,7 +59,6 @@ static int resume_sending(rbx_tx *tx, rbx_ring *ring)
         .spsc = ring->spsc,
         .frames = ring->shape.frames,
         .ring = ring,
-        .opener = rbx_thread_process(),
     };
     return 0;
 }
@@ -71,7 +75,7 @@ static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
     if (owed > ring->shape.frames)
         return damaged(ring);
     *rx = (rbx_rx){
-        .now = {.at = at, .seen = at, .head = (void *)rbx_ring_frame(ring, at >> 8)},
+        .now = {.at = at, .seen = at, .head = rbx_ring_frame(ring, at >> 8)},
         .position = &ring->spsc->rx.at,
         .owed = owed,
         .lazy = ring->shape.lazy,
@@ -82,7 +86,6 @@ static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
         .spsc = ring->spsc,
         .frames = ring->shape.frames,
         .ring = ring,
-        .opener = rbx_thread_process(),
     };
     return 0;
 }
@@ -95,9 +98,10 @@ int rbx_tx_open(rbx_tx *tx, rbx_ring *ring)
         return err;
     err = is_shut(ring->spsc) ? shut(ring) : resume_sending(tx, ring);
     if (err < 0) {
-        rbx_seat_leave(ring, RBX_TX);
+        rbx_seat_drop(ring, RBX_TX);
         return err;
     }
+    rbx_seat_settle(ring, RBX_TX);
     rbx_patience_init(&tx->patience, NULL, ring->in_process);
     rbx_bell_join_as_publisher(&ring->spsc->message);
     rbx_bell_join_as_sleeper(&ring->spsc->room);
@@ -113,12 +117,15 @@ int rbx_rx_open(rbx_rx *rx, rbx_ring *ring)
     err = rbx_load_acquire(&ring->spsc->message.bits) & RBX_BELL_ENDED ? shut(ring)
                                                                        : resume_receiving(rx, ring);
     if (err < 0) {
-        rbx_seat_leave(ring, RBX_RX);
+        rbx_seat_drop(ring, RBX_RX);
         return err;
     }
+    rbx_seat_settle(ring, RBX_RX);
     rbx_patience_init(&rx->patience, NULL, ring->in_process);
     rbx_bell_join_as_publisher(&ring->spsc->room);
     rbx_bell_join_as_sleeper(&ring->spsc->message);
+    if (rx->owed > 0)
+        rbx_spsc_give_back(rx); /* I3: the frame that the last one had used up counts now */
     return 0;
 }
 
@@ -157,7 +164,7 @@ void rbx_tx_close(rbx_tx *tx)
 {
     if (tx->hold == RBX_HOLD_CLOSED)
         return;
-    if (tx->opener == rbx_thread_process())
+    if (rbx_seat_is_ours(tx->ring, RBX_TX))
         rbx_seat_leave(tx->ring, RBX_TX);
     memset(tx, 0, sizeof *tx);
 }
@@ -166,7 +173,7 @@ void rbx_rx_close(rbx_rx *rx)
 {
     if (rx->hold == RBX_HOLD_CLOSED)
         return;
-    if (rx->opener == rbx_thread_process()) {
+    if (rbx_seat_is_ours(rx->ring, RBX_RX)) {
         rbx_spsc_give_back(rx);
         rbx_seat_leave(rx->ring, RBX_RX);
     }
@@ -333,8 +340,14 @@ int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
             return 0;
         int err = wait_for_change(tx->ring, RBX_TX, &tx->spsc->freed, freed, timeout_ns, deadline,
                                   &tx->patience);
-        if (err == 0 || err == -EINTR)
-            return err;
+        if (err == -EINTR)
+            return interrupted(tx->ring);
+        if (is_shut(tx->spsc))
+            return 0;
+        if (rbx_load_acquire(&tx->spsc->room.bits) & RBX_BELL_SHUT)
+            return is_shut(tx->spsc) ? 0 : damaged(tx->ring);
+        if (err == 0)
+            return 0;
         uint32_t dead = rbx_seat_dead(tx->ring, RBX_RX);
         if (is_shut(tx->spsc) || credit_at(tx->ring, tx->at >> 8) != 0)
             return 0; /* it may have died just after */
@@ -355,6 +368,8 @@ void rbx_spsc_give_back(rbx_rx *rx)
 {
     struct rbx_spsc *spsc = rx->spsc;
     rx->owed = 0;
+    rbx_store_relaxed(&spsc->rx.at,
+                      rx->now.at); /* first: a successor's frame is never given back */
     rbx_store_release(&spsc->freed, rx->now.at >> 8); /* S2 */
     if (rbx_bell_after_publish(&spsc->room))
         wake(rx->ring, RBX_RX, &spsc->room);
@@ -368,7 +383,7 @@ static bool is_news(const rbx_rx *rx, uint64_t header)
 /* Takes notice of what is published from `at` on; 0 when there is something. */
 static int take_news(rbx_rx *rx)
 {
-    uint64_t header = rbx_load_acquire(rx->now.head); /* S1 */
+    uint64_t header = rbx_load_acquire(rbx_spsc_header(rx->now.head)); /* S1 */
     if (is_news(rx, header)) {
         rx->now.seen = header;
         return 0;
@@ -385,7 +400,9 @@ static int end(rbx_rx *rx)
 {
     enum { A_SENDER_IS_LATE_ONCE = 4 };
     rbx_bell *bell = &rx->spsc->message;
-    rbx_bell_fence(bell);
+    if (!rbx_bell_fence(bell))
+        return -EAGAIN; /* membarrier is refused only now: the next time the sender fences by itself
+                         */
     for (int looks = 0; looks < A_SENDER_IS_LATE_ONCE; looks++) {
         uint32_t bits = rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_LATE);
         bits &= ~(uint32_t)RBX_BELL_LATE;
@@ -412,15 +429,18 @@ int rbx_spsc_nothing_new(rbx_rx *rx)
 int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
 {
     for (;;) {
-        uint64_t header = rbx_load_acquire(rx->now.head); /* S1 */
+        uint64_t header = rbx_load_acquire(rbx_spsc_header(rx->now.head)); /* S1 */
         if (is_news(rx, header))
             return 0;
-        int err = wait_for_change(rx->ring, RBX_RX, rx->now.head, header, timeout_ns, deadline,
-                                  &rx->patience);
-        if (err == 0 || err == -EINTR)
-            return err;
+        int err = wait_for_change(rx->ring, RBX_RX, rbx_spsc_header(rx->now.head), header,
+                                  timeout_ns, deadline, &rx->patience);
+        if (err == -EINTR)
+            return interrupted(rx->ring);
+        if (err == 0)
+            return 0;
         uint32_t dead = rbx_seat_dead(rx->ring, RBX_TX);
-        if (is_shut(rx->spsc) || is_news(rx, rbx_load_acquire(rx->now.head))) /* S1 */
+        if (is_shut(rx->spsc) ||
+            is_news(rx, rbx_load_acquire(rbx_spsc_header(rx->now.head)))) /* S1 */
             return 0; /* it may have died just after */
         if (dead != 0 && dead != rx->mourned) {
             rx->mourned = dead;

@@ -37,14 +37,14 @@ bool rbx_bell_ring(rbx_bell *bell, bool in_process)
     return true;
 }
 
-void rbx_bell_fence(rbx_bell *bell)
+bool rbx_bell_fence(rbx_bell *bell)
 {
     const uint32_t publisher_fences = RBX_BELL_PUBLISHER_FENCES | RBX_BELL_SLEEPER_BARE;
-    if (!(rbx_load_relaxed(&bell->bits) & publisher_fences) && !rbx_thread_fence_others())
-        /* No longer allowed. A publication that has passed the bell already may be missed once, for
-           a slice. */
+    bool certain = rbx_load_relaxed(&bell->bits) & publisher_fences || rbx_thread_fence_others();
+    if (!certain)
         rbx_or_seq_cst(&bell->bits, RBX_BELL_SLEEPER_BARE);
     rbx_full_fence();
+    return certain;
 }
 
 #define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
@@ -60,6 +60,8 @@ int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, b
     uint32_t most = options->spin_ns == 0             ? RBX_SPIN_NS
                     : options->spin_ns == RBX_NO_SPIN ? 0
                                                       : options->spin_ns;
+    if (most > RBX_SLICE_NS / 2)
+        most = RBX_SLICE_NS / 2; /* each slice begins with a spin */
     *patience = (rbx_patience){
         .how = options->how, .most_ns = most, .spin_ns = most, .in_process = in_process};
     return 0;
@@ -106,7 +108,7 @@ static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *pa
     rbx_bell *bell = wait->bell;
     for (;;) {
         rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
-        rbx_bell_fence(bell);
+        (void)rbx_bell_fence(bell); /* if not certain, one wake-up may be missed, for a slice */
         int err = 0;
         uint32_t bits = rbx_load_relaxed(&bell->bits);
         if (!is_over(wait) && bits & RBX_BELL_ASLEEP) {

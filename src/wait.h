@@ -15,9 +15,12 @@ void rbx_bell_join_as_sleeper(rbx_bell *bell);
 /* Wakes whoever sleeps; true if somebody did. After a publication that the sleeper waits for. */
 bool rbx_bell_ring(rbx_bell *bell, bool in_process);
 
-/* B1, the sleeper's half: what is published before this in another thread is seen after it, and
-   what is published later finds the bell as it is now. */
-void rbx_bell_fence(rbx_bell *bell);
+/*
+ * B1, the sleeper's half: what is published before this in another thread is seen after it, and
+ * what is published later finds the bell as it is now. False: not this time, since membarrier is
+ * refused only now; from now on publishers fence.
+ */
+bool rbx_bell_fence(rbx_bell *bell);
 
 /* -EINVAL when the options make no sense. */
 int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process);

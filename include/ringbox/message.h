@@ -25,7 +25,8 @@
  *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of more
  *                than was shown
  *   -EPROTO      the shared memory says what no ring would
- * send_n that fails after some messages, and recv_n, answer how many; the next call says why.
+ * send_n that fails after some messages, and recv_n, answer how many; the next call says why. What
+ * -EAGAIN means is plain: it leaves rbx_last_error() as it was.
  *
  * A handler that must be sure to end a wait sets a flag, and the waiter looks at it between
  * time-outs: a signal that comes just before it falls asleep does not wake it.
@@ -182,14 +183,18 @@ RBX_INLINE int rbx_release(rbx_rx *rx)
     return rbx_spsc_release_n(rx, rx->shown);
 }
 
-/* Whether the ring of an endpoint that has just been opened holds messages framed like this. */
+/* For RBX_RING_TYPE: opens, and refuses with -EPROTO messages of another kind, size or framing. */
+RBX_API int rbx_ring_open_as(rbx_ring **ring, const char *name, const rbx_ring_options *options,
+                             rbx_ring_kind kind, size_t size, size_t alignment);
 RBX_API int rbx_tx_open_as(rbx_tx *tx, rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame);
 RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struct rbx_frame frame);
 
 #ifdef __cplusplus
 #define RBX_ALIGNOF(type) alignof(type)
+#define RBX_CAST(type, value) static_cast<type>(value)
 #else
 #define RBX_ALIGNOF(type) _Alignof(type)
+#define RBX_CAST(type, value) ((type)(value))
 #endif
 
 /* The kind of ring as RBX_RING_TYPE is given it, and the calls that it means. */
@@ -213,11 +218,8 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE int name##_open(rbx_ring **ring, const char *ring_name,                             \
                                const rbx_ring_options *options)                                    \
     {                                                                                              \
-        rbx_ring_options typed = *options;                                                         \
-        typed.kind = RBX_##KIND;                                                                   \
-        typed.message_size = sizeof(type);                                                         \
-        typed.alignment = RBX_ALIGNOF(type);                                                       \
-        return rbx_ring_open(ring, ring_name, &typed);                                             \
+        return rbx_ring_open_as(ring, ring_name, options, RBX_##KIND, sizeof(type),                \
+                                RBX_ALIGNOF(type));                                                \
     }                                                                                              \
     RBX_INLINE int name##_tx_open(name##_tx *tx, rbx_ring *ring)                                   \
     {                                                                                              \
@@ -264,7 +266,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     {                                                                                              \
         void *at;                                                                                  \
         int err = RBX_CALL_##KIND(claim_for)(&tx->end, &at, timeout_ns, name##_frame());           \
-        *place = (type *)at;                                                                       \
+        *place = RBX_CAST(type *, at);                                                             \
         return err;                                                                                \
     }                                                                                              \
     RBX_INLINE int name##_claim(name##_tx *tx, type **place)                                       \
@@ -275,7 +277,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     {                                                                                              \
         void *at;                                                                                  \
         int err = RBX_CALL_##KIND(try_claim)(&tx->end, &at, name##_frame());                       \
-        *place = (type *)at;                                                                       \
+        *place = RBX_CAST(type *, at);                                                             \
         return err;                                                                                \
     }                                                                                              \
     RBX_INLINE int name##_commit(name##_tx *tx)                                                    \
@@ -315,7 +317,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     {                                                                                              \
         const void *at;                                                                            \
         ptrdiff_t n = RBX_CALL_##KIND(try_peek_n)(&rx->end, &at, most, name##_frame());            \
-        *messages = (const type *)at;                                                              \
+        *messages = RBX_CAST(const type *, at);                                                    \
         return n;                                                                                  \
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_peek_n_for(name##_rx *rx, const type **messages, size_t most,      \
@@ -324,7 +326,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
         const void *at;                                                                            \
         ptrdiff_t n =                                                                              \
             RBX_CALL_##KIND(peek_n_for)(&rx->end, &at, most, timeout_ns, name##_frame());          \
-        *messages = (const type *)at;                                                              \
+        *messages = RBX_CAST(const type *, at);                                                    \
         return n;                                                                                  \
     }                                                                                              \
     RBX_INLINE ptrdiff_t name##_peek_n(name##_rx *rx, const type **messages, size_t most)          \
@@ -334,12 +336,12 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE int name##_try_peek(name##_rx *rx, const type **message)                            \
     {                                                                                              \
         ptrdiff_t shown = name##_try_peek_n(rx, message, 1);                                       \
-        return shown < 0 ? (int)shown : 0;                                                         \
+        return shown < 0 ? RBX_CAST(int, shown) : 0;                                               \
     }                                                                                              \
     RBX_INLINE int name##_peek_for(name##_rx *rx, const type **message, uint64_t timeout_ns)       \
     {                                                                                              \
         ptrdiff_t shown = name##_peek_n_for(rx, message, 1, timeout_ns);                           \
-        return shown < 0 ? (int)shown : 0;                                                         \
+        return shown < 0 ? RBX_CAST(int, shown) : 0;                                               \
     }                                                                                              \
     RBX_INLINE int name##_peek(name##_rx *rx, const type **message)                                \
     {                                                                                              \

@@ -26,8 +26,9 @@
  * What holds:
  *  - A message is sent once its send (or commit) has returned 0; it is then received exactly once,
  *    whoever dies in between, as long as the ring lives. A receiver that dies between peek and
- *    release leaves the message to the next one. The message that a dying process had in its hands
- *    is sent whole or not at all, and received once or, if its receiver died inside the call, lost.
+ *    release leaves the messages to the next one. What a process had in its hands when it died
+ * inside a call is sent whole or not at all (of a batch, the first so many); and what it was
+ * receiving is all received, and so lost with it, or all left to the next one.
  *  - One live sender and one live receiver at a time: a second one is -EBUSY. Whether the first is
  *    alive is the kernel's knowledge. When it is dead, the next one goes on where it was.
  *  - An endpoint belongs to one thread at a time, and to the process that opened it: after fork()
@@ -47,6 +48,7 @@
 #include <ringbox/api.h>
 #include <ringbox/atomic.h>
 #include <ringbox/box.h>
+#include <ringbox/error.h>
 #include <ringbox/wait.h>
 
 RBX_BEGIN_DECLS
@@ -81,7 +83,8 @@ typedef struct rbx_ring_options {
 RBX_API int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *options);
 
 /* Joins the ring in a box that is open already, say one that rbx_box_recv has received. From then
-   on the box is the ring's, to be closed with it. On failure it remains yours. */
+   on the box is the ring's, to be closed with it: -EBUSY when it is one's already. On failure it
+   remains yours. */
 RBX_API int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_options *options);
 
 /*
@@ -103,7 +106,7 @@ RBX_API rbx_box *rbx_ring_box(const rbx_ring *ring);
 
 /*
  * Ends the stream: senders get -EPIPE from now on, receivers what is still there and then -EPIPE.
- * For good. -EINVAL when somebody did that before.
+ * For good. -EINVAL when somebody did that before, -EACCES when the ring was opened read-only.
  */
 RBX_API int rbx_ring_shutdown(rbx_ring *ring);
 
@@ -120,7 +123,7 @@ typedef struct rbx_end_info {
     int pid;         /* for people only: as its own PID namespace counts */
     uint64_t opened; /* how often this end of the ring was opened */
     uint64_t missed; /* calls and waits that found the ring full (or empty) */
-    uint64_t sleeps; /* waits that slept */
+    uint64_t sleeps; /* how often it fell asleep */
     uint64_t wakes;  /* how often it woke the other end */
 } rbx_end_info;
 
@@ -159,9 +162,9 @@ enum rbx_hold {
  * ones are inline, so the layout is public. Its first line is all that a send or receive writes.
  */
 typedef struct rbx_tx {
-    uint64_t at;    /* frame number << 8 | messages published in it; what *head says */
-    uint64_t limit; /* the value of `at` that needs a closer look: end of the frame, or `hold` */
-    rbx_atomic64 *head;
+    uint64_t at;     /* frame number << 8 | messages published in it; what *head says */
+    uint64_t limit;  /* the value of `at` that needs a closer look: end of the frame, or `hold` */
+    char *head;      /* the frame in hand, which its header begins */
     uint64_t credit; /* frames that may be begun before `freed` must be read */
     rbx_bell *bell;  /* the receiver's */
     struct rbx_frame frame;
@@ -172,14 +175,13 @@ typedef struct rbx_tx {
     rbx_ring *ring;
     rbx_patience patience;
     uint32_t mourned; /* the receiver, counted by openings, whose death has been reported */
-    int32_t opener;   /* the process that may use it */
     char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
 
 struct rbx_cursor {
     uint64_t at;   /* frame number << 8 | messages taken from it */
     uint64_t seen; /* what *head said; `at` when that needs a closer look */
-    rbx_atomic64 *head;
+    char *head;    /* the frame in hand, which its header begins */
 };
 
 typedef struct rbx_rx {
@@ -196,13 +198,14 @@ typedef struct rbx_rx {
     uint32_t shown, unshown; /* between peek and release: messages shown, and others known */
     rbx_patience patience;
     uint32_t mourned; /* likewise the sender */
-    int32_t opener;
     char apart[64];
 } rbx_rx;
 
 /*
  * -EBUSY while another sender (receiver) lives, -EPIPE when the ring is shut down (and, for a
- * receiver, drained), -EPROTO when the ring is damaged. On failure the endpoint is closed.
+ * receiver, drained), -EPROTO when the ring is damaged, -EACCES when it was opened read-only,
+ * -EBADF in a child that inherited it. On failure the endpoint is closed. One that is open must be
+ * closed before it is opened again.
  */
 RBX_API int rbx_tx_open(rbx_tx *tx, rbx_ring *ring);
 RBX_API int rbx_rx_open(rbx_rx *rx, rbx_ring *ring);

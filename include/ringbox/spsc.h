@@ -179,11 +179,26 @@ RBX_INLINE uint32_t rbx_spsc_index(uint64_t at)
     return (uint32_t)(at & 255);
 }
 
+RBX_INLINE rbx_atomic64 *rbx_spsc_header(char *frame)
+{
+    return (rbx_atomic64 *)(void *)frame;
+}
+
+RBX_INLINE char *rbx_spsc_after(char *frame, char *first, char *end, struct rbx_frame g)
+{
+    return frame + g.bytes == end ? first : frame + g.bytes;
+}
+
+RBX_INLINE char *rbx_spsc_place(char *frame, uint64_t at, struct rbx_frame g)
+{
+    return frame + g.offset + (size_t)rbx_spsc_index(at) * g.stride;
+}
+
 /* --- Sending --- */
 
 /*
  * The lines of a frame that was given back are still in the receiver's cache: asked for early, they
- * are there when they are written. Harmless past the last frame: such a request never faults.
+ * are there when they are written.
  */
 RBX_INLINE void rbx_prefetch_to_write(const char *frame, size_t bytes)
 {
@@ -207,10 +222,9 @@ RBX_INLINE int rbx_spsc_next_frame(rbx_tx *tx, struct rbx_frame g)
             return err;
     }
     tx->credit--;
-    char *next = (char *)tx->head + g.bytes;
-    tx->head = (rbx_atomic64 *)(void *)(next == tx->end ? tx->first : next);
+    tx->head = rbx_spsc_after(tx->head, tx->first, tx->end, g);
     if (tx->credit > 0)
-        rbx_prefetch_to_write((char *)tx->head + g.bytes, g.bytes);
+        rbx_prefetch_to_write(rbx_spsc_after(tx->head, tx->first, tx->end, g), g.bytes);
     tx->at = ((tx->at >> 8) + 1) << 8;
     tx->limit = tx->at + g.per_frame;
     rbx_store_relaxed(&tx->spsc->tx.at, tx->at); /* I4: the header's release (S1) comes after it */
@@ -231,16 +245,11 @@ RBX_INLINE int rbx_spsc_has_room(rbx_tx *tx, struct rbx_frame g)
     return 0;
 }
 
-RBX_INLINE char *rbx_spsc_place(rbx_atomic64 *head, uint64_t at, struct rbx_frame g)
-{
-    return (char *)head + g.offset + (size_t)rbx_spsc_index(at) * g.stride;
-}
-
 /* Publishes all messages before `at` in the frame in hand. */
-RBX_INLINE void rbx_spsc_publish(rbx_tx *tx, rbx_atomic64 *head, uint64_t at)
+RBX_INLINE void rbx_spsc_publish(rbx_tx *tx, char *head, uint64_t at)
 {
     tx->at = at;
-    rbx_store_release(head, at); /* S1 */
+    rbx_store_release(rbx_spsc_header(head), at); /* S1 */
 }
 
 /* One message has been published. */
@@ -256,7 +265,7 @@ RBX_INLINE int rbx_spsc_try_send(rbx_tx *tx, const void *message, struct rbx_fra
     int err = rbx_spsc_has_room(tx, g);
     if (rbx_unlikely(err < 0))
         return err;
-    rbx_atomic64 *head = tx->head;
+    char *head = tx->head;
     uint64_t at = tx->at;
     rbx_copy_in(rbx_spsc_place(head, at, g), (const char *)message, g.message_size);
     rbx_spsc_publish(tx, head, at + 1);
@@ -274,7 +283,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
         err = rbx_spsc_has_room(tx, g);
         if (rbx_unlikely(err < 0))
             break;
-        rbx_atomic64 *head = tx->head;
+        char *head = tx->head;
         uint64_t at = tx->at;
         char *to = rbx_spsc_place(head, at, g);
         size_t n = (size_t)(tx->limit - at);
@@ -335,15 +344,13 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, struct rbx_fram
     if (rbx_unlikely(rx->hold != RBX_HOLD_NONE))
         return rbx_rx_refuse(rx);
     if (rbx_spsc_index(now->at) == g.per_frame) {
-        char *next = (char *)now->head + g.bytes;
-        now->head = (rbx_atomic64 *)(void *)(next == rx->end ? rx->first : next);
+        now->head = rbx_spsc_after(now->head, rx->first, rx->end, g);
         now->seen = now->at = ((now->at >> 8) + 1) << 8;
-        if (rbx_unlikely(++rx->owed >= rx->lazy)) { /* I3 */
-            rx->now = *now;
+        if (rbx_unlikely(++rx->owed >= rx->lazy) &&
+            now == &rx->now) /* I3; a batch does so at its end */
             rbx_spsc_give_back(rx);
-        }
     }
-    uint64_t header = rbx_load_acquire(now->head); /* S1 */
+    uint64_t header = rbx_load_acquire(rbx_spsc_header(now->head)); /* S1 */
     /* One comparison for 'nothing', 'an earlier lap' and 'nonsense'. */
     if (rbx_unlikely(header - now->at - 1 >= g.per_frame - rbx_spsc_index(now->at))) {
         rx->now = *now;
@@ -355,11 +362,13 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, struct rbx_fram
     return 0;
 }
 
-/* Relaxed: a successor reads it after this process has died, which orders everything. */
+/* Relaxed: a successor reads it after this process has died, which orders everything. But not later
+   than what the caller does with what it has got. */
 RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, uint64_t at)
 {
     rx->now.at = at;
     rbx_store_relaxed(rx->position, at);
+    rbx_compiler_barrier();
 }
 
 RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
@@ -401,6 +410,8 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
         return err;
     rx->now = now;
     rbx_spsc_advance(rx, now.at);
+    if (rbx_unlikely(rx->owed >= rx->lazy)) /* I3 */
+        rbx_spsc_give_back(rx);
     return (ptrdiff_t)received;
 }
 
@@ -464,8 +475,12 @@ RBX_INLINE ptrdiff_t rbx_spsc_send_n_for(rbx_tx *tx, const void *messages, size_
         ptrdiff_t n = rbx_spsc_try_send_n(tx, from + sent * g.message_size, count - sent, g);
         if (n == -EAGAIN)
             n = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
+        if (n < 0 && sent > 0) {
+            tx->mourned = n == -EOWNERDEAD ? 0 : tx->mourned; /* for the next call to say */
+            return (ptrdiff_t)sent;
+        }
         if (n < 0)
-            return sent > 0 ? (ptrdiff_t)sent : n;
+            return n;
         sent += (size_t)n;
     }
     return (ptrdiff_t)sent;

@@ -13,17 +13,24 @@ static int operation(int op, bool in_process)
     return in_process ? op | FUTEX_PRIVATE_FLAG : op;
 }
 
+/* The one whose struct timespec is the C library's. */
+#ifdef SYS_futex_time64
+static const long futex_call = sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex;
+#else
+static const long futex_call = SYS_futex;
+#endif
+
 int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process)
 {
     struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000U),
                                 .tv_nsec = (long)(deadline_ns % 1000000000U)};
     /* The kind with a bit set takes an absolute time. */
-    long slept = syscall(SYS_futex, word, operation(FUTEX_WAIT_BITSET, in_process), value,
+    long slept = syscall(futex_call, word, operation(FUTEX_WAIT_BITSET, in_process), value,
                          &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
     return slept < 0 ? -errno : 0;
 }
 
 void rbx_futex_wake(const void *word, bool in_process)
 {
-    syscall(SYS_futex, word, operation(FUTEX_WAKE, in_process), INT_MAX, NULL, NULL, 0);
+    syscall(futex_call, word, operation(FUTEX_WAKE, in_process), INT_MAX, NULL, NULL, 0);
 }

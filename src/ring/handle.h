@@ -25,8 +25,9 @@ struct rbx_ring {
     struct rbx_ring_shape shape; /* checked, and never read from the shared header again */
     struct rbx_spsc *spsc;
     char *first, *end; /* of the frames */
-    /* The ends that are open through this handle. Threads may open and close them at once. */
-    atomic_bool taken[RBX_ENDS];
+    /* By which process each end is open through this handle; 0: by none. After fork() the parent's
+       are not the child's. Threads may open and close them at once. */
+    _Atomic int32_t taken[RBX_ENDS];
 };
 
 const char *rbx_ring_name(const rbx_ring *ring);

@@ -26,6 +26,8 @@ static int check_options(const rbx_ring_options *options)
 
 int rbx_ring_plan(struct rbx_ring_shape *shape, const rbx_ring_options *options)
 {
+    if (!options)
+        return rbx_fail(-EINVAL, "a new ring needs options: a message size and a capacity");
     int err = check_options(options);
     if (err < 0)
         return err;
@@ -41,8 +43,8 @@ int rbx_ring_plan(struct rbx_ring_shape *shape, const rbx_ring_options *options)
     uint64_t capacity = options->capacity;
     uint64_t full = capacity / frame.per_frame + (capacity % frame.per_frame != 0);
     uint64_t lazy = full / LAZY_SHARE ? full / LAZY_SHARE : 1;
-    if (full > RBX_BOX_SIZE_MAX ||
-        full + lazy > (RBX_BOX_SIZE_MAX - RBX_RING_FRAMES_AT) / frame.bytes)
+    const uint64_t most = RBX_BOX_SIZE_MAX < SIZE_MAX ? RBX_BOX_SIZE_MAX : SIZE_MAX;
+    if (full > most || full + lazy > (most - RBX_RING_FRAMES_AT) / frame.bytes)
         return rbx_fail(-EINVAL, "%zu messages of %zu bytes are more than any ring can hold",
                         options->capacity, options->message_size);
     *shape = (struct rbx_ring_shape){.kind = (uint32_t)options->kind,
@@ -123,14 +125,16 @@ static int check_wishes(const struct rbx_ring_shape *shape, const rbx_ring_optio
 int rbx_ring_read(struct rbx_ring_shape *shape, const void *memory, uint64_t size,
                   const rbx_ring_options *options, const char *name)
 {
+    const struct rbx_ring_header *shared = memory;
     struct rbx_ring_header header;
     if (size < sizeof header)
         return rbx_fail(-EPROTO, "'%s' is no ring: it has only %llu bytes", name,
                         (unsigned long long)size);
-    memcpy(&header, memory, sizeof header);
-    rbx_full_fence(); /* what follows the magic was written before it */
+    memcpy(header.magic, shared->magic, sizeof header.magic);
     if (memcmp(header.magic, RBX_RING_MAGIC, sizeof header.magic) != 0)
         return rbx_fail(-EPROTO, "'%s' is no ring", name);
+    rbx_full_fence(); /* what follows the magic was written before it */
+    memcpy(&header, shared, sizeof header);
     if (header.byte_order != RBX_RING_BYTE_ORDER)
         return rbx_fail(-EPROTO, "ring '%s' was made by a machine of the other byte order", name);
     if (header.version != RBX_RING_VERSION)

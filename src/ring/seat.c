@@ -32,10 +32,7 @@ static int lock(rbx_ring *ring, enum rbx_ring_end end)
 {
     if (!ring->box)
         return 0;
-    int err = rbx_handle_check(ring->box);
-    if (err < 0)
-        return err;
-    err = rbx_lock_try(ring->box->fd.fd, lock_of(end), RBX_LOCK_EXCLUSIVE);
+    int err = rbx_lock_try(ring->box->fd.fd, lock_of(end), RBX_LOCK_EXCLUSIVE);
     if (err == -EAGAIN)
         return busy(ring, end);
     return err < 0 ? rbx_fail(err, "cannot lock the %s's seat of ring '%s': %m", noun(end),
@@ -63,18 +60,30 @@ bool rbx_seat_shares_core(rbx_ring *ring, enum rbx_ring_end end)
     return core != 0 && core == rbx_load_relaxed(&rbx_seat_of(ring, peer)->only_core);
 }
 
+bool rbx_seat_is_ours(const rbx_ring *ring, enum rbx_ring_end end)
+{
+    return atomic_load(&ring->taken[end]) == rbx_thread_process();
+}
+
 int rbx_seat_take(rbx_ring *ring, enum rbx_ring_end end)
 {
     if (ring->read_only)
         return rbx_fail(-EACCES, "ring '%s' was opened read-only: it has no %s's seat to take",
                         rbx_ring_name(ring), noun(end));
-    if (atomic_exchange(&ring->taken[end], true))
-        return busy(ring, end);
-    int err = lock(ring, end);
-    if (err < 0) {
-        atomic_store(&ring->taken[end], false);
+    int err = ring->box ? rbx_handle_check(ring->box) : 0;
+    if (err < 0)
         return err;
-    }
+    int32_t self = rbx_thread_process(), holder = atomic_load(&ring->taken[end]);
+    if (holder == self || !atomic_compare_exchange_strong(&ring->taken[end], &holder, self))
+        return busy(ring, end);
+    err = lock(ring, end);
+    if (err < 0)
+        atomic_store(&ring->taken[end], 0);
+    return err;
+}
+
+void rbx_seat_settle(rbx_ring *ring, enum rbx_ring_end end)
+{
     struct rbx_process self = rbx_process_self();
     struct rbx_spsc_seat *seat = rbx_seat_of(ring, end);
     /* Relaxed: for people, or ordered by the lock, a system call. */
@@ -83,7 +92,13 @@ int rbx_seat_take(rbx_ring *ring, enum rbx_ring_end end)
     rbx_store_relaxed(&seat->pid_namespace, self.pid_namespace);
     note_core(seat);
     rbx_store_relaxed(&seat->openings, (rbx_load_relaxed(&seat->openings) + 1) | 1);
-    return 0;
+}
+
+void rbx_seat_drop(rbx_ring *ring, enum rbx_ring_end end)
+{
+    if (ring->box)
+        rbx_lock_drop(ring->box->fd.fd, lock_of(end));
+    atomic_store(&ring->taken[end], 0);
 }
 
 void rbx_seat_leave(rbx_ring *ring, enum rbx_ring_end end)
@@ -91,9 +106,7 @@ void rbx_seat_leave(rbx_ring *ring, enum rbx_ring_end end)
     struct rbx_spsc_seat *seat = rbx_seat_of(ring, end);
     /* Before the lock goes: without it, open means dead. */
     rbx_store_release(&seat->openings, rbx_load_relaxed(&seat->openings) + 1);
-    if (ring->box)
-        rbx_lock_drop(ring->box->fd.fd, lock_of(end));
-    atomic_store(&ring->taken[end], false);
+    rbx_seat_drop(ring, end);
 }
 
 static rbx_end_state state_of(const rbx_ring *ring, enum rbx_ring_end end)
@@ -101,7 +114,7 @@ static rbx_end_state state_of(const rbx_ring *ring, enum rbx_ring_end end)
     const struct rbx_spsc_seat *seat = rbx_seat_of(ring, end);
     if (!(rbx_load_acquire(&seat->openings) & 1))
         return RBX_END_NONE;
-    if (atomic_load(&ring->taken[end]))
+    if (rbx_seat_is_ours(ring, end))
         return RBX_END_ALIVE; /* a description does not see its own lock */
     if (!ring->box || !rbx_handle_is_ours(ring->box))
         return RBX_END_UNKNOWN;
@@ -119,7 +132,7 @@ static rbx_end_state state_of(const rbx_ring *ring, enum rbx_ring_end end)
 uint32_t rbx_seat_dead(const rbx_ring *ring, enum rbx_ring_end end)
 {
     uint32_t opening = rbx_load_acquire(&rbx_seat_of(ring, end)->openings);
-    if (!(opening & 1) || atomic_load(&ring->taken[end]) || !ring->box ||
+    if (!(opening & 1) || rbx_seat_is_ours(ring, end) || !ring->box ||
         rbx_lock_held(ring->box->fd.fd, lock_of(end)) != 0)
         return 0;
     /* It may have left, and another may have come and gone, since we looked. */

@@ -13,9 +13,16 @@
 
 #include "handle.h"
 
-/* Takes the seat: 0, or -EBUSY (somebody lives there), -EACCES, -EBADF, ... and a sentence. */
+/* Locks the seat: 0, or -EBUSY (somebody lives there), -EACCES, -EBADF, ... and a sentence. A death
+   that was there to be seen still is. */
 int rbx_seat_take(rbx_ring *ring, enum rbx_ring_end end);
+/* Says who lives there now: from here on the seat is open. */
+void rbx_seat_settle(rbx_ring *ring, enum rbx_ring_end end);
+/* Gives up a seat that was taken, but not settled in. */
+void rbx_seat_drop(rbx_ring *ring, enum rbx_ring_end end);
 void rbx_seat_leave(rbx_ring *ring, enum rbx_ring_end end);
+/* Whether this process has the end open through this handle. */
+bool rbx_seat_is_ours(const rbx_ring *ring, enum rbx_ring_end end);
 
 /* The number of the opening that has died and that nobody has followed; 0: none. */
 uint32_t rbx_seat_dead(const rbx_ring *ring, enum rbx_ring_end end);
