@@ -18,8 +18,9 @@
  *   -EAGAIN      full, or empty (try_ calls only)
  *   -ETIMEDOUT   not in time
  *   -EPIPE       the ring was shut down (and, to receive, is drained)
- *   -EOWNERDEAD  while it waited: whoever was at the other end has died. Said once for each death;
- *                wait again, and you wait for its successor
+ *   -EOWNERDEAD  while it waited: whoever was at the other end has died. Said once for each death,
+ *                within RBX_SLICE_NS, unless a successor is there by then; wait again, and you wait
+ *                for one
  *   -EINTR       a signal handler ran while it slept
  *   -EBUSY       between claim and commit or abort, or between peek and release
  *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of more
@@ -33,7 +34,7 @@
  *
  * RBX_RING_TYPE(ticks, struct tick, SPSC) makes all of these for one message type and kind of ring,
  * with sizes known to the compiler and endpoints of their own type: ticks_open, ticks_tx_open,
- * ticks_send and so on.
+ * ticks_send and so on. What ticks_peek_n shows is an array. In a ticks_tx the rbx_tx is `end`.
  */
 #ifndef RINGBOX_MESSAGE_H
 #define RINGBOX_MESSAGE_H
@@ -236,6 +237,14 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE void name##_rx_close(name##_rx *rx)                                                 \
     {                                                                                              \
         rbx_rx_close(&rx->end);                                                                    \
+    }                                                                                              \
+    RBX_INLINE int name##_tx_wait_by(name##_tx *tx, const rbx_wait_options *options)               \
+    {                                                                                              \
+        return rbx_tx_wait_by(&tx->end, options);                                                  \
+    }                                                                                              \
+    RBX_INLINE int name##_rx_wait_by(name##_rx *rx, const rbx_wait_options *options)               \
+    {                                                                                              \
+        return rbx_rx_wait_by(&rx->end, options);                                                  \
     }                                                                                              \
     RBX_INLINE int name##_try_send(name##_tx *tx, const type *message)                             \
     {                                                                                              \

@@ -106,7 +106,9 @@ RBX_API rbx_box *rbx_ring_box(const rbx_ring *ring);
 
 /*
  * Ends the stream: senders get -EPIPE from now on, receivers what is still there and then -EPIPE.
- * For good. -EINVAL when somebody did that before, -EACCES when the ring was opened read-only.
+ * What nobody has received goes with the ring: wait until rbx_ring_describe says that all is
+ * received before the last one closes it. For good. -EINVAL when somebody did that before, -EACCES
+ * when the ring was opened read-only.
  */
 RBX_API int rbx_ring_shutdown(rbx_ring *ring);
 
@@ -138,7 +140,8 @@ typedef struct rbx_ring_info {
     rbx_end_info tx, rx;
 } rbx_ring_info;
 
-/* Any thread may call it at any time; so the figures are of nearly the same moment. */
+/* Any thread may call it at any time; so the figures are of nearly the same moment. But `sent` and
+   `received` are exactly where an endpoint goes on that has just been opened. */
 RBX_API int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info);
 
 /* Where messages lie in a frame, which is a few whole cache lines: header, padding, messages. */

@@ -21,11 +21,10 @@
  *       finds the place by that frame's header, or, while that has another number, at its beginning
  *
  * Order (who writes, with what, and who reads):
- *   S1  the sender's header store (release) publishes the messages before it; the receiver's header
- *       load (acquire) comes before it reads them
- *   S2  the receiver's store to `freed` (release) comes after it has read the messages; the
- * sender's load of `freed` (acquire) before it overwrites them B1  a publication (S1, S2) and then
- * the load of the bell; see wait.h
+ *   S1  the sender stores a header (release) after the messages that it counts; the receiver loads
+ * it (acquire) before it reads them S2  the receiver stores `freed` (release) after it has read the
+ * messages before; the sender loads it (acquire) before it overwrites them B1  whoever publishes by
+ * S1 or S2 then loads the bell; see wait.h
  */
 #ifndef RINGBOX_SPSC_H
 #define RINGBOX_SPSC_H
