@@ -20,11 +20,12 @@
  *   I4  the sender's seat names frame f before the first message in f is published: the next sender
  *       finds the place by that frame's header, or, while that has another number, at its beginning
  *
- * Order (who writes, with what, and who reads):
- *   S1  the sender stores a header (release) after the messages that it counts; the receiver loads
- * it (acquire) before it reads them S2  the receiver stores `freed` (release) after it has read the
- * messages before; the sender loads it (acquire) before it overwrites them B1  whoever publishes by
- * S1 or S2 then loads the bell; see wait.h
+ * Order:
+ *   S1  the sender stores a header (release) after the messages that it counts;
+ *       the receiver loads it (acquire) before it reads them
+ *   S2  the receiver stores `freed` (release) after it has read the messages before it;
+ *       the sender loads it (acquire) before it overwrites them
+ *   B1  whoever publishes, by S1 or S2, then loads the bell; see wait.h
  */
 #ifndef RINGBOX_SPSC_H
 #define RINGBOX_SPSC_H
