@@ -409,6 +409,9 @@ static int end(rbx_rx *rx)
         int err = take_news(rx);
         if (err != -EAGAIN)
             return err;
+        /* A batch has moved its cursor only: what it took counts before ENDED says that nothing
+           more will be. */
+        rbx_store_relaxed(&rx->spsc->rx.at, rx->now.at);
         if (rbx_swap_if_seq_cst(&bell->bits, &bits, bits | RBX_BELL_ENDED)) {
             rx->hold = RBX_HOLD_ENDED;
             return shut(rx->ring);
