@@ -73,6 +73,11 @@ uint64_t rbx_wait_deadline(uint64_t timeout_ns)
     return timeout_ns < RBX_FOREVER - now ? now + timeout_ns : RBX_FOREVER;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 struct wait {
     rbx_bell *bell;
     const rbx_atomic64 *word;
@@ -103,17 +108,27 @@ static bool sees_until(const struct wait *wait, uint64_t until, bool yields)
     return is_over(wait);
 }
 
+/*
+ * Linux may leave out a processor that ran this process before it registered for membarrier and has
+ * been idle since. So the first sleep is short: what a publisher had in its store buffer when the
+ * bell said ASLEEP is long visible by then, and ASLEEP to it.
+ */
+#define FIRST_SLEEP_NS 1000000U
+
 static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *patience)
 {
     rbx_bell *bell = wait->bell;
+    uint64_t first = earlier(rbx_clock_monotonic() + FIRST_SLEEP_NS, until);
     for (;;) {
         rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
-        (void)rbx_bell_fence(bell); /* if not certain, one wake-up may be missed, for a slice */
+        (void)rbx_bell_fence(bell); /* if not certain, so much the more the first sleep is short */
         int err = 0;
         uint32_t bits = rbx_load_relaxed(&bell->bits);
         if (!is_over(wait) && bits & RBX_BELL_ASLEEP) {
             patience->sleeps++;
-            err = rbx_futex_wait(&bell->bits, bits, until, patience->in_process);
+            err = rbx_futex_wait(&bell->bits, bits, first, patience->in_process);
+            if (err == -ETIMEDOUT && first < until && !is_over(wait))
+                err = rbx_futex_wait(&bell->bits, bits, until, patience->in_process);
         }
         bool over = is_over(wait);
         if (!over && (err == 0 || err == -EAGAIN)) {
@@ -135,11 +150,6 @@ static void adapt(rbx_patience *patience, uint64_t waited_ns)
         patience->spin_ns = spin < most / 2 ? spin * 2 + 1 : most;
     else
         patience->spin_ns = spin / 2 > least ? spin / 2 : least;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t deadline,
