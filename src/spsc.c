@@ -401,8 +401,8 @@ static int end(rbx_rx *rx)
     enum { A_SENDER_IS_LATE_ONCE = 4 };
     rbx_bell *bell = &rx->spsc->message;
     if (!rbx_bell_fence(bell))
-        return -EAGAIN; /* membarrier is refused only now: the next time the sender fences by itself
-                         */
+        return -EAGAIN;    /* refused only now: the next time the sender fences by itself */
+    rbx_wait_for_stores(); /* the fence may leave out a thread, and this end is final */
     for (int looks = 0; looks < A_SENDER_IS_LATE_ONCE; looks++) {
         uint32_t bits = rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_LATE);
         bits &= ~(uint32_t)RBX_BELL_LATE;

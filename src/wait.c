@@ -47,6 +47,14 @@ bool rbx_bell_fence(rbx_bell *bell)
     return certain;
 }
 
+void rbx_wait_for_stores(void)
+{
+    enum { LONG_ENOUGH_NS = 50000 };
+    uint64_t begun = rbx_clock_monotonic();
+    while (rbx_clock_monotonic() - begun < LONG_ENOUGH_NS)
+        rbx_pause();
+}
+
 #define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
 #define SPINNER_SLICE_NS 10000000U
 
@@ -109,9 +117,9 @@ static bool sees_until(const struct wait *wait, uint64_t until, bool yields)
 }
 
 /*
- * Linux may leave out a processor that ran this process before it registered for membarrier and has
- * been idle since. So the first sleep is short: what a publisher had in its store buffer when the
- * bell said ASLEEP is long visible by then, and ASLEEP to it.
+ * The first sleep is short, since rbx_thread_fence_others may leave out a thread: what a publisher
+ * had in its store buffer when the bell began to say ASLEEP is long visible by then, and ASLEEP to
+ * it.
  */
 #define FIRST_SLEEP_NS 1000000U
 

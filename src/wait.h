@@ -22,6 +22,9 @@ bool rbx_bell_ring(rbx_bell *bell, bool in_process);
  */
 bool rbx_bell_fence(rbx_bell *bell);
 
+/* Longer than any processor keeps a store to itself; short for people. */
+void rbx_wait_for_stores(void);
+
 /* -EINVAL when the options make no sense. */
 int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process);
 

@@ -8,7 +8,8 @@
 # From a .md file it takes every ```c block, from a header the indented code in its opening comment.
 # Each must compile without a warning and link; the first one of a .md file must also be a program
 # that runs and exits with 0. A block without main() may be what stands in a file or what stands in
-# a function, and may use `box` and `options` without declaring them.
+# a function, and may use `box` and `options` without declaring them. In the latter case all down to
+# its last RBX_RING_TYPE line stands in the file, before the function.
 set -eu
 
 file=$1 include=$2 library=$3
@@ -79,8 +80,13 @@ while block=$scratch/$((count + 1)).block && [ -f "$block" ]; do
         {
             prelude
             grep '^#include' "$block" || :
+            # Line 1 of the block is its #line.
+            outside=$(awk '/^RBX_RING_TYPE\(/ { last = NR } END { print last + 0 }' "$block")
+            [ "$outside" = 0 ] || sed -n "1,${outside}p" "$block" | sed 's/^#include.*//'
             echo 'int example(void); int example(void) {'
-            sed 's/^#include.*//' "$block"
+            awk -v outside="$outside" '
+            NR == 1 { $2 += outside > 1 ? outside - 1 : 0; print; next }
+            NR > outside { sub(/^#include.*/, ""); print }' "$block"
             echo 'return 0; } int main(void) { return 0; }'
         } >"$scratch/$count.c"
         if compile file$count "$@" || compile $count "$@" -Wno-unused; then made=yes; else made=no; fi

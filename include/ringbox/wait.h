@@ -14,7 +14,8 @@
  *
  * Either the publisher's load comes after its fence, and sees ASLEEP; or its publication came
  * before, and the sleeper sees that. Where one side may not use membarrier it sets a bit that makes
- * the publisher fence by itself.
+ * the publisher fence by itself. As membarrier can leave out a thread (src/os/thread.h), a sleeper
+ * looks up once after a millisecond.
  */
 #ifndef RINGBOX_WAIT_H
 #define RINGBOX_WAIT_H

@@ -27,12 +27,20 @@ int32_t rbx_thread_process(void)
     return (int32_t)getpid();
 }
 
-bool rbx_thread_accept_fences(void)
+static bool membarrier(int command)
 {
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
+bool rbx_thread_accept_fences(void)
+{
+    return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
+           membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+}
+
+/* Two calls: the private one leaves out no thread of this process, as the global one may. */
 bool rbx_thread_fence_others(void)
 {
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
+    return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) &&
+           membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 }

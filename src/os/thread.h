@@ -14,8 +14,15 @@ int32_t rbx_thread_process(void); /* the process it belongs to */
 
 /* From now on this process takes part in rbx_thread_fence_others; false: it may not. */
 bool rbx_thread_accept_fences(void);
-/* Every running thread of every process that takes part has fenced when this returns, and so has
-   the caller; false: not allowed. */
+/*
+ * Every running thread of every process that takes part has fenced when this returns, and so has
+ * the caller; false: not allowed, or the caller's process does not take part itself.
+ *
+ * One kind of thread may be left out: one of another process, on a processor that had run that
+ * process before it registered, has been idle since, and has run no third process in between. (The
+ * kernel, 6.18 at least, notes who takes part when a processor changes from one process to
+ * another.)
+ */
 bool rbx_thread_fence_others(void);
 
 #endif
