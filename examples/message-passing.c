@@ -4,7 +4,6 @@
  *
  *     message-passing send [NAME]    sends numbered ticks through the ring NAME ("ticks")
  *     message-passing recv [NAME]    receives and checks them, and says how fast they came
- *     message-passing                a tour: full speed, latency, kill -9 of either, beside a pipe
  *
  *     --count N       send: N ticks end the stream, whoever sent the first of them
  *     --rate R        send: R a second; else as fast as possible
@@ -13,14 +12,14 @@
  *
  * Stop either side, by Ctrl-C or kill -9, start it again, and the stream goes on where it was.
  * For comparison, "-" is a pipe: message-passing send - --count 1000000 | message-passing recv -
+ * message-passing-tour starts both, and shows all of that.
  *
  *     cc -O2 -o message-passing message-passing.c $(pkg-config --cflags --libs ringbox)
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pipe2 */
+#define _POSIX_C_SOURCE 200809L
 #endif
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,18 +28,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <ringbox/ringbox.h>
 
-struct tick {
-    uint64_t number;  /* 0, 1, 2 and so on */
-    uint64_t sent_ns; /* CLOCK_MONOTONIC: the same for all processes of a machine */
-    double price;
-    uint64_t volume;
-};
+#include "tally.h"
 
 /* The calls for a ring of ticks: ticks_open, ticks_tx_open, ticks_send and so on. */
 RBX_RING_TYPE(ticks, struct tick, SPSC)
@@ -75,50 +68,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
-/* --- What a receiver counts --- */
-
-/* Each power of two of nanoseconds in 32 steps: a latency is shown at most 3% too long. */
-enum { STEP_BITS = 5, STEPS = 1 << STEP_BITS, BUCKETS = (65 - STEP_BITS) * STEPS };
-
-struct tally {
-    _Atomic uint64_t messages; /* the tour looks at it from its own process */
-    uint64_t next;             /* the number that should come now */
-    uint64_t lost, twice;
-    uint64_t first_ns, last_ns; /* when the first and the last one came */
-    uint64_t latency[BUCKETS];
-};
-
-static uint64_t messages(const struct tally *tally)
-{
-    return atomic_load_explicit(&tally->messages, memory_order_relaxed);
-}
-
-static size_t bucket_of(uint64_t ns)
-{
-    if (ns < STEPS)
-        return (size_t)ns;
-    int shift = 63 - __builtin_clzll(ns) - STEP_BITS;
-    return (size_t)shift * STEPS + (size_t)(ns >> shift);
-}
-
-static uint64_t longest_in(size_t bucket)
-{
-    if (bucket < 2 * STEPS)
-        return bucket;
-    return ((bucket % STEPS + STEPS + 1) << (bucket / STEPS - 1)) - 1;
-}
-
-/* What `percent` of the messages did not exceed. */
-static double percentile_us(const struct tally *tally, double percent)
-{
-    double wanted = (double)messages(tally) * percent / 100, seen = 0;
-    size_t bucket = 0;
-    for (size_t i = 0; i < BUCKETS && seen < wanted; i++) {
-        seen += (double)tally->latency[i];
-        bucket = i;
-    }
-    return (double)longest_in(bucket) / 1000;
-}
+/* --- What a receiver enters into its tally --- */
 
 /* These have come: are they the next ones? */
 static void enter(struct tally *tally, const struct tick *ticks, size_t count)
@@ -139,24 +89,6 @@ static void enter(struct tally *tally, const struct tick *ticks, size_t count)
     atomic_store_explicit(&tally->messages, messages(tally) + count, memory_order_relaxed);
 }
 
-static double throughput(const struct tally *tally)
-{
-    uint64_t ns = tally->last_ns - tally->first_ns;
-    return ns ? (double)messages(tally) * 1e9 / (double)ns : 0;
-}
-
-static void print_heading(void)
-{
-    printf("%19s%12s  us: 50%%      90%%      99%%    99.9%%      max\n", "", "messages/s");
-}
-
-static void print_figures(const char *what, double a_second, const struct tally *tally)
-{
-    printf("   %-16s%12.0f%9.1f%9.1f%9.1f%9.1f%9.1f\n", what, a_second, percentile_us(tally, 50),
-           percentile_us(tally, 90), percentile_us(tally, 99), percentile_us(tally, 99.9),
-           percentile_us(tally, 100));
-}
-
 /* Once a second: what has come since the last time. */
 static void print_second(const struct tally *tally, uint64_t now)
 {
@@ -173,11 +105,6 @@ static void print_second(const struct tally *tally, uint64_t now)
         print_figures("", throughput(&second), &second);
     memcpy(&before, tally, sizeof before);
     second.first_ns = now;
-}
-
-static bool is_complete(const struct tally *tally)
-{
-    return tally->lost == 0 && tally->twice == 0;
 }
 
 static int print_summary(const struct tally *tally)
@@ -334,16 +261,6 @@ static int receive_by_pipe(struct tally *tally)
     return print_summary(tally);
 }
 
-/* The tour's tally outlives a receiver that is killed, and its successor goes on with it. */
-static rbx_box *open_tally(uint64_t tour)
-{
-    const rbx_box_options options = {.size = sizeof(struct tally), .policy = RBX_LAST_ONE_OUT};
-    char name[64];
-    snprintf(name, sizeof name, "demo.%d.tally", (int)tour);
-    rbx_box *box;
-    return rbx_box_open(&box, name, &options) < 0 ? NULL : box;
-}
-
 static int receive(const struct options *options, bool by_pipe)
 {
     static struct tally own;
@@ -368,215 +285,12 @@ static int play(const char *role, const struct options *options)
     return by_pipe ? send_by_pipe(options) : send_by_ring(options);
 }
 
-/* --- The tour --- */
-
-enum { SENDER, RECEIVER, ROLES };
-enum { CAPACITY = 4096, FAST_COUNT = 1000000, PACED_COUNT = 2500, PACED_RATE = 5000 };
-
-struct tour {
-    char name[64];
-    struct tally *tally; /* in a box: the receiver writes it */
-    rbx_ring *ring;      /* we join it too: so it outlives both */
-    int pipe[2];
-    int silence;            /* /dev/null: where both say what they have to say */
-    struct options options; /* for both */
-    pid_t pid[ROLES];       /* 0: has ended */
-    bool failed;
-};
-
-/* One way to send, and what it took. */
-struct way {
-    const char *name;
-    bool by_pipe;
-    uint64_t spin;
-    struct tally fast, paced;
-};
-
-static void become(const struct tour *tour, int role)
-{
-    const struct options *o = &tour->options;
-    char numbers[4][24];
-    const uint64_t values[4] = {o->count, o->rate, o->spin, o->tour};
-    for (int i = 0; i < 4; i++)
-        snprintf(numbers[i], sizeof numbers[i], "%" PRIu64, values[i]);
-    bool by_pipe = !tour->ring;
-    if (by_pipe && role == RECEIVER)
-        dup2(tour->pipe[0], STDIN_FILENO);
-    dup2(by_pipe && role == SENDER ? tour->pipe[1] : tour->silence, STDOUT_FILENO);
-    execl("/proc/self/exe", "message-passing", role == SENDER ? "send" : "recv",
-          by_pipe ? "-" : tour->name, "--count", numbers[0], "--rate", numbers[1], "--spin",
-          numbers[2], "--tour", numbers[3], (char *)NULL);
-}
-
-static void start(struct tour *tour, int role)
-{
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        become(tour, role);
-        _exit(127);
-    }
-    if (pid < 0)
-        perror("fork");
-    tour->failed = tour->failed || pid < 0;
-    tour->pid[role] = pid < 0 ? 0 : pid;
-}
-
-static void kill_now(struct tour *tour, int role)
-{
-    if (tour->pid[role] != 0) {
-        kill(tour->pid[role], SIGKILL);
-        while (waitpid(tour->pid[role], NULL, 0) < 0 && errno == EINTR)
-            ;
-        tour->pid[role] = 0;
-    }
-}
-
-static bool is_running(struct tour *tour)
-{
-    for (int role = 0; role < ROLES; role++) {
-        int status = 0;
-        if (tour->pid[role] != 0 && waitpid(tour->pid[role], &status, WNOHANG) != 0) {
-            tour->pid[role] = 0;
-            tour->failed = tour->failed || status != 0;
-        }
-    }
-    return tour->pid[SENDER] != 0 || tour->pid[RECEIVER] != 0;
-}
-
-/* Until that many messages have come, or both sides have ended; false when something went wrong. */
-static bool watch(struct tour *tour, uint64_t goal)
-{
-    bool shows = isatty(STDOUT_FILENO);
-    while (is_running(tour) && !tour->failed && !interrupted && messages(tour->tally) < goal) {
-        if (shows)
-            printf("   %" PRIu64 " messages\r", messages(tour->tally));
-        fflush(stdout);
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-    if (shows)
-        printf("\033[K");
-    return !tour->failed && !interrupted;
-}
-
-static bool begin(struct tour *tour, const struct way *way, uint64_t count, uint64_t rate)
-{
-    memset(tour->tally, 0, sizeof *tour->tally);
-    tour->options.count = count;
-    tour->options.rate = rate;
-    tour->options.spin = way->spin;
-    if (way->by_pipe ? pipe2(tour->pipe, O_CLOEXEC) < 0
-                     : open_ring(&tour->ring, tour->name, CAPACITY) < 0) {
-        fprintf(stderr, "message-passing: %s\n", way->by_pipe ? "no pipe" : rbx_last_error());
-        return false;
-    }
-    start(tour, RECEIVER);
-    start(tour, SENDER);
-    if (way->by_pipe) { /* ours: as long as they are open the pipe does not end */
-        close(tour->pipe[0]);
-        close(tour->pipe[1]);
-    }
-    return true;
-}
-
-/* The stream is over: has everything come, once? */
-static bool end(struct tour *tour)
-{
-    if (!watch(tour, UINT64_MAX))
-        return false;
-    int err = rbx_ring_close(tour->ring);
-    tour->ring = NULL;
-    if (err < 0)
-        complain();
-    return err == 0 && tour->tally->next == tour->options.count && is_complete(tour->tally);
-}
-
-static bool stream(struct tour *tour, const struct way *way, uint64_t rate, struct tally *result)
-{
-    bool ok = begin(tour, way, rate ? PACED_COUNT : FAST_COUNT, rate) && end(tour);
-    memcpy(result, tour->tally, sizeof *result);
-    return ok;
-}
-
-/* Kills one side in the middle of the stream, and starts it again. */
-static bool replace(struct tour *tour, int role)
-{
-    const uint64_t more = 500000;
-    if (!watch(tour, messages(tour->tally) + more))
-        return false;
-    kill_now(tour, role);
-    rbx_ring_info info;
-    rbx_ring_describe(tour->ring, &info);
-    const rbx_end_info *end = role == SENDER ? &info.tx : &info.rx;
-    printf("   kill -9 %d, the %s: the ring says %s, sent %" PRIu64 ", received %" PRIu64 "\n",
-           end->pid, role == SENDER ? "sender" : "receiver",
-           end->state == RBX_END_DEAD ? "dead" : "ALIVE", info.sent, info.received);
-    if (role == SENDER)
-        tour->options.count = info.sent + more; /* the first one would have gone on for ever */
-    start(tour, role);
-    return end->state == RBX_END_DEAD;
-}
-
-static bool show(struct tour *tour)
-{
-    static struct way ways[] = {
-        {.name = "ring"}, {.name = "ring, spinning", .spin = 1000000}, {.name = "pipe"}};
-    struct way *ring = &ways[0], *pipe = &ways[2];
-    pipe->by_pipe = true;
-    printf("1. %d messages of %d bytes from process to process, as fast as they can\n", FAST_COUNT,
-           (int)sizeof(struct tick));
-    if (!stream(tour, ring, 0, &ring->fast))
-        return false;
-    printf("   %.0f messages/s, none lost, none twice\n", throughput(&ring->fast));
-
-    printf("2. %d of them, %d a second: the receiver sleeps in between\n", PACED_COUNT, PACED_RATE);
-    if (!stream(tour, ring, PACED_RATE, &ring->paced))
-        return false;
-    printf("   a message takes %.1f us (median), none lost, none twice\n",
-           percentile_us(&ring->paced, 50));
-
-    printf("3. No end of them, and kill -9: each time another process goes on\n");
-    if (!begin(tour, ring, UINT64_MAX, 0) || !replace(tour, RECEIVER) || !replace(tour, SENDER) ||
-        !end(tour))
-        return false;
-    printf("   %" PRIu64 " messages, none lost, none twice\n", tour->options.count);
-
-    printf("4. 1 and 2 beside a receiver that does not sleep, and a pipe\n");
-    for (struct way *way = &ways[1]; way <= pipe; way++)
-        if (!stream(tour, way, 0, &way->fast) || !stream(tour, way, PACED_RATE, &way->paced))
-            return false;
-    print_heading();
-    for (struct way *way = ring; way <= pipe; way++)
-        print_figures(way->name, throughput(&way->fast), &way->paced);
-    printf("   the ring carries %.1f times what the pipe does, in %.2f times its median latency\n",
-           throughput(&ring->fast) / throughput(&pipe->fast),
-           percentile_us(&ring->paced, 50) / percentile_us(&pipe->paced, 50));
-    return true;
-}
-
-static int run_tour(void)
-{
-    struct tour tour = {.options.tour = (uint64_t)getpid(),
-                        .silence = open("/dev/null", O_WRONLY | O_CLOEXEC)};
-    snprintf(tour.name, sizeof tour.name, "demo.%d", (int)getpid());
-    rbx_box *box = open_tally(tour.options.tour);
-    if (!box)
-        return complain();
-    tour.tally = rbx_box_as(box, struct tally);
-    bool ok = show(&tour);
-    if (!ok)
-        fprintf(stderr, "message-passing: %s; %" PRIu64 " lost, %" PRIu64 " twice\n",
-                interrupted ? "interrupted" : "FAILED", tour.tally->lost, tour.tally->twice);
-    kill_now(&tour, SENDER);
-    kill_now(&tour, RECEIVER);
-    ok = rbx_ring_close(tour.ring) == 0 && ok;
-    return rbx_box_close(box) == 0 && ok ? 0 : 1;
-}
+/* --- The command line --- */
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: message-passing [send [NAME] [--count N] [--rate R] [--capacity N] |\n"
-                    "                        recv [NAME] [--spin NS] [--capacity N]]\n");
+    fprintf(stderr, "usage: message-passing send [NAME] [--count N] [--rate R] [--capacity N]\n"
+                    "       message-passing recv [NAME] [--spin NS] [--capacity N]\n");
     return 2;
 }
 
@@ -611,10 +325,8 @@ int main(int argc, char **argv)
     sigaction(SIGINT, &on_interrupt, NULL);
     sigaction(SIGTERM, &on_interrupt, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 1)
-        return run_tour();
-    struct options options = {.name = "ticks", .count = UINT64_MAX, .capacity = CAPACITY};
-    if ((strcmp(argv[1], "send") != 0 && strcmp(argv[1], "recv") != 0) ||
+    struct options options = {.name = "ticks", .count = UINT64_MAX, .capacity = 4096};
+    if (argc == 1 || (strcmp(argv[1], "send") != 0 && strcmp(argv[1], "recv") != 0) ||
         !read_options(&options, argv + 2))
         return usage();
     return play(argv[1], &options);
