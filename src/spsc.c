@@ -75,6 +75,7 @@ static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
     if (owed > ring->shape.frames)
         return damaged(ring);
     *rx = (rbx_rx){
+        .dry_at = at,
         .now = {.at = at, .seen = at, .head = rbx_ring_frame(ring, at >> 8)},
         .position = &ring->spsc->rx.at,
         .owed = owed,
@@ -321,7 +322,7 @@ static int wait_for_change(rbx_ring *ring, enum rbx_ring_end end, const rbx_atom
     struct rbx_spsc *spsc = ring->spsc;
     rbx_bell *bell = end == RBX_TX ? &spsc->room : &spsc->message;
     if (*deadline == 0)
-        *deadline = rbx_wait_deadline(timeout_ns);
+        *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
     uint32_t before = patience->sleeps;
     int err = rbx_wait_change(bell, word, seen, *deadline, patience);
     uint32_t slept = patience->sleeps - before;
@@ -364,6 +365,11 @@ int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
 
 /* --- Receiving --- */
 
+#ifndef SLIP_NS
+#define SLIP_NS 800U
+#endif
+#define STORES_NS 50000U /* longer than any processor keeps a store to itself */
+
 void rbx_spsc_give_back(rbx_rx *rx)
 {
     struct rbx_spsc *spsc = rx->spsc;
@@ -401,8 +407,8 @@ static int end(rbx_rx *rx)
     enum { A_SENDER_IS_LATE_ONCE = 4 };
     rbx_bell *bell = &rx->spsc->message;
     if (!rbx_bell_fence(bell))
-        return -EAGAIN;    /* refused only now: the next time the sender fences by itself */
-    rbx_wait_for_stores(); /* the fence may leave out a thread, and this end is final */
+        return -EAGAIN;           /* refused only now: the next time the sender fences by itself */
+    rbx_wait_a_little(STORES_NS); /* the fence may leave out a thread, and this end is final */
     for (int looks = 0; looks < A_SENDER_IS_LATE_ONCE; looks++) {
         uint32_t bits = rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_LATE);
         bits &= ~(uint32_t)RBX_BELL_LATE;
@@ -429,8 +435,34 @@ int rbx_spsc_nothing_new(rbx_rx *rx)
     return err == -EAGAIN && is_shut(rx->spsc) ? end(rx) : err;
 }
 
+/*
+ * A receiver that is quicker than its sender meets it in the line that is being written, again and
+ * again, and slows it down; then each message costs a line's way there and back. So who has
+ * received a run of messages and finds no more lets some gather before it looks again. Who has not,
+ * waits for an answer, or for a slow sender, and looks at once. A slip that was in vain is not soon
+ * repeated.
+ */
+static bool slip(rbx_rx *rx)
+{
+    enum { RUN = 8, REST = 32 };
+    uint64_t run = rbx_ring_between(rx->ring, rx->dry_at, rx->now.at);
+    rx->dry_at = rx->now.at;
+    if (run < RUN)
+        return false;
+    if (rx->no_slip > 0) {
+        rx->no_slip--;
+        return false;
+    }
+    rbx_wait_a_little(SLIP_NS);
+    bool paid = is_news(rx, rbx_load_acquire(rbx_spsc_header(rx->now.head))); /* S1 */
+    rx->no_slip = paid ? 0 : REST;
+    return paid;
+}
+
 int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
 {
+    if (timeout_ns > SLIP_NS && slip(rx))
+        return 0;
     for (;;) {
         uint64_t header = rbx_load_acquire(rbx_spsc_header(rx->now.head)); /* S1 */
         if (is_news(rx, header))

@@ -47,12 +47,12 @@ bool rbx_bell_fence(rbx_bell *bell)
     return certain;
 }
 
-void rbx_wait_for_stores(void)
+void rbx_wait_a_little(uint64_t ns)
 {
-    enum { LONG_ENOUGH_NS = 50000 };
     uint64_t begun = rbx_clock_monotonic();
-    while (rbx_clock_monotonic() - begun < LONG_ENOUGH_NS)
+    do
         rbx_pause();
+    while (rbx_clock_monotonic() - begun < ns);
 }
 
 #define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
@@ -116,6 +116,18 @@ static bool sees_until(const struct wait *wait, uint64_t until, bool yields)
     return is_over(wait);
 }
 
+/* An answer from another core may be there before the clock has been read. */
+static bool is_soon_over(const struct wait *wait)
+{
+    enum { LOOKS = 32 };
+    for (int looks = LOOKS; looks > 0; looks--) {
+        if (is_over(wait))
+            return true;
+        rbx_pause();
+    }
+    return false;
+}
+
 /*
  * The first sleep is short, since rbx_thread_fence_others may leave out a thread: what a publisher
  * had in its store buffer when the bell began to say ASLEEP is long visible by then, and ASLEEP to
@@ -164,6 +176,9 @@ int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uin
                     rbx_patience *patience)
 {
     const struct wait wait = {.bell = bell, .word = word, .seen = seen};
+    bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->spin_ns > 0;
+    if (may_spin && !patience->same_core && is_soon_over(&wait))
+        return 0;
     uint64_t begun = rbx_clock_monotonic();
     bool never_sleeps = patience->how != RBX_WAIT_SLEEP;
     bool yields = patience->how == RBX_WAIT_YIELD || patience->same_core;

@@ -22,8 +22,8 @@ bool rbx_bell_ring(rbx_bell *bell, bool in_process);
  */
 bool rbx_bell_fence(rbx_bell *bell);
 
-/* Longer than any processor keeps a store to itself; short for people. */
-void rbx_wait_for_stores(void);
+/* Keeps the core, and looks at nothing that others write. */
+void rbx_wait_a_little(uint64_t ns);
 
 /* -EINVAL when the options make no sense. */
 int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process);

@@ -199,6 +199,8 @@ typedef struct rbx_rx {
     uint64_t frames;
     rbx_ring *ring;
     uint32_t shown, unshown; /* between peek and release: messages shown, and others known */
+    uint64_t dry_at;         /* the position where it last waited */
+    uint32_t no_slip;        /* so many waits more are not to begin with a slip */
     rbx_patience patience;
     uint32_t mourned; /* likewise the sender */
     char apart[64];

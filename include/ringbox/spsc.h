@@ -124,12 +124,26 @@ RBX_API int rbx_tx_misuse(rbx_tx *tx);
 RBX_API int rbx_rx_misuse(rbx_rx *rx);
 
 /*
+ * For what a call should do at once: compilers that know the size of a copy from 64 bytes on may
+ * make one instruction of it that takes long to begin.
+ */
+RBX_INLINE void rbx_copy_large(char *to, const char *from, size_t size)
+{
+    __asm__("" : "+r"(size));
+    memcpy(to, from, size);
+}
+
+/*
  * Word by word: a wide load of what was just written field by field would have to wait until those
  * stores have left the store buffer, and with them for the line of the message before.
  */
 RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
 {
     size_t done = 0;
+    if (size > 256) {
+        rbx_copy_large(to, from, size);
+        return;
+    }
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC unroll 8
 #endif
@@ -154,6 +168,26 @@ RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
         to[done] = from[done];
 }
 
+/* What another core wrote: wide loads are fine. */
+RBX_INLINE void rbx_copy_out(char *to, const char *from, size_t size)
+{
+    if (size <= 32) {
+        memcpy(to, from, size);
+    } else if (size <= 256) {
+        size_t done = 0;
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 16
+#endif
+        for (; done + 16 <= size; done += 16) {
+            memcpy(to + done, from + done, 16);
+            __asm__("" ::: "memory"); /* else compilers make one copy of it again */
+        }
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else {
+        rbx_copy_large(to, from, size);
+    }
+}
+
 /* `n` messages, next to each other outside of the ring. A whole frame of small ones is the usual
    case of a batch: then the size is a constant of the typed calls. */
 RBX_INLINE void rbx_copy_run_in(char *to, const char *from, size_t n, struct rbx_frame g)
@@ -168,10 +202,10 @@ RBX_INLINE void rbx_copy_run_in(char *to, const char *from, size_t n, struct rbx
 RBX_INLINE void rbx_copy_run_out(char *to, const char *from, size_t n, struct rbx_frame g)
 {
     if (g.stride == g.message_size && n == g.per_frame)
-        memcpy(to, from, (size_t)g.per_frame * g.message_size);
+        rbx_copy_out(to, from, (size_t)g.per_frame * g.message_size);
     else
         for (; n > 0; n--, to += g.message_size, from += g.stride)
-            memcpy(to, from, g.message_size);
+            rbx_copy_out(to, from, g.message_size);
 }
 
 RBX_INLINE uint32_t rbx_spsc_index(uint64_t at)
@@ -379,7 +413,7 @@ RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
             return err;
     }
     uint64_t at = rx->now.at;
-    memcpy(message, rbx_spsc_place(rx->now.head, at, g), g.message_size);
+    rbx_copy_out((char *)message, rbx_spsc_place(rx->now.head, at, g), g.message_size);
     rbx_spsc_advance(rx, at + 1);
     return 0;
 }
