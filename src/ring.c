@@ -88,6 +88,8 @@ static int open_box(rbx_box **box, const char *name, const rbx_ring_options *opt
     err = rbx_box_open(box, name, &wanted);
     if (err == -EPROTO && wanted.how == RBX_OPEN_OR_CREATE)
         err = join_any_size(box, name, options->box);
+    if (err == -ENOENT) /* it has gone meanwhile, and so does not stand in the way */
+        err = rbx_box_open(box, name, &wanted);
     return err;
 }
 

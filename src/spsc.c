@@ -45,7 +45,8 @@ static int resume_sending(rbx_tx *tx, rbx_ring *ring)
 {
     const struct rbx_frame frame = ring->shape.frame;
     uint64_t at = rbx_ring_sent(ring), number = at >> 8;
-    if (rbx_spsc_index(at) > frame.per_frame || credit_at(ring, number) == UINT64_MAX)
+    if (number != rbx_load_relaxed(&ring->spsc->tx.at) >> 8 ||
+        rbx_spsc_index(at) > frame.per_frame || credit_at(ring, number) == UINT64_MAX)
         return damaged(ring);
     *tx = (rbx_tx){
         .at = at,
@@ -328,7 +329,9 @@ static int wait_for_change(rbx_ring *ring, enum rbx_ring_end end, const rbx_atom
     uint32_t slept = patience->sleeps - before;
     if (slept != 0)
         rbx_seat_count(&rbx_seat_of(ring, end)->sleeps, slept);
-    if (err == -EAGAIN || (slept != 0 && patience->sleeps % CORES_CHANGE_EVERY == 1))
+    if (err == -EAGAIN ||
+        (slept != 0 &&
+         (before == 0 || before / CORES_CHANGE_EVERY != patience->sleeps / CORES_CHANGE_EVERY)))
         patience->same_core = rbx_seat_shares_core(ring, end);
     return err;
 }
@@ -341,8 +344,6 @@ int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
             return 0;
         int err = wait_for_change(tx->ring, RBX_TX, &tx->spsc->freed, freed, timeout_ns, deadline,
                                   &tx->patience);
-        if (err == -EINTR)
-            return interrupted(tx->ring);
         if (is_shut(tx->spsc))
             return 0;
         if (rbx_load_acquire(&tx->spsc->room.bits) & RBX_BELL_SHUT)
@@ -357,6 +358,8 @@ int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
             return rbx_fail(-EOWNERDEAD, "ring '%s' is full, and its receiver has died",
                             rbx_ring_name(tx->ring));
         }
+        if (err == -EINTR)
+            return interrupted(tx->ring);
         if (err == -ETIMEDOUT)
             return rbx_fail(err, "ring '%s' was full for as long as this sender would wait",
                             rbx_ring_name(tx->ring));
@@ -415,9 +418,6 @@ static int end(rbx_rx *rx)
         int err = take_news(rx);
         if (err != -EAGAIN)
             return err;
-        /* A batch has moved its cursor only: what it took counts before ENDED says that nothing
-           more will be. */
-        rbx_store_relaxed(&rx->spsc->rx.at, rx->now.at);
         if (rbx_swap_if_seq_cst(&bell->bits, &bits, bits | RBX_BELL_ENDED)) {
             rx->hold = RBX_HOLD_ENDED;
             return shut(rx->ring);
@@ -469,8 +469,6 @@ int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
             return 0;
         int err = wait_for_change(rx->ring, RBX_RX, rbx_spsc_header(rx->now.head), header,
                                   timeout_ns, deadline, &rx->patience);
-        if (err == -EINTR)
-            return interrupted(rx->ring);
         if (err == 0)
             return 0;
         uint32_t dead = rbx_seat_dead(rx->ring, RBX_TX);
@@ -482,6 +480,8 @@ int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
             return rbx_fail(-EOWNERDEAD, "ring '%s' is empty, and its sender has died",
                             rbx_ring_name(rx->ring));
         }
+        if (err == -EINTR)
+            return interrupted(rx->ring);
         if (err == -ETIMEDOUT)
             return rbx_fail(err,
                             "nothing came through ring '%s' for as long as this receiver waits",

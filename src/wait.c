@@ -56,7 +56,7 @@ void rbx_wait_a_little(uint64_t ns)
 }
 
 #define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
-#define SPINNER_SLICE_NS 10000000U
+#define SPINNER_SLICE_NS 1000000U
 
 int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process)
 {
@@ -138,8 +138,8 @@ static bool is_soon_over(const struct wait *wait)
 static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *patience)
 {
     rbx_bell *bell = wait->bell;
-    uint64_t first = earlier(rbx_clock_monotonic() + FIRST_SLEEP_NS, until);
     for (;;) {
+        uint64_t first = earlier(rbx_clock_monotonic() + FIRST_SLEEP_NS, until);
         rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
         (void)rbx_bell_fence(bell); /* if not certain, so much the more the first sleep is short */
         int err = 0;

@@ -26,8 +26,9 @@
  *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of more
  *                than was shown
  *   -EPROTO      the shared memory says what no ring would
- * send_n that fails after some messages, and recv_n, answer how many; the next call says why. What
- * -EAGAIN means is plain: it leaves rbx_last_error() as it was.
+ * send_n that fails after some messages, and recv_n, answer how many; the next call says why,
+ * unless it was a time-out or a signal. What -EAGAIN means is plain: it leaves rbx_last_error() as
+ * it was.
  *
  * A handler that must be sure to end a wait sets a flag, and the waiter looks at it between
  * time-outs: a signal that comes just before it falls asleep does not wake it.

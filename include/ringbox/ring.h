@@ -24,19 +24,20 @@
  *     rbx_ring_close(ring);
  *
  * What holds:
- *  - A message is sent once its send (or commit) has returned 0; it is then received exactly once,
- *    whoever dies in between, as long as the ring lives. A receiver that dies between peek and
- *    release leaves the messages to the next one. What a process had in its hands when it died
- * inside a call is sent whole or not at all (of a batch, the first so many); and what it was
- * receiving is all received, and so lost with it, or all left to the next one.
+ *  - A message is sent once its send (or commit) has returned 0, and received once, in order,
+ * whoever dies in between, as long as the ring lives. What a sender had in its hands when it died
+ * inside a call is sent whole or not at all; of a batch, the first so many. What a receiver had in
+ * its hands is lost with it, if it died at the very end of its call, else it is all left to the
+ * next one; and so is what was peeked and not released.
  *  - One live sender and one live receiver at a time: a second one is -EBUSY. Whether the first is
  *    alive is the kernel's knowledge. When it is dead, the next one goes on where it was.
  *  - An endpoint belongs to one thread at a time, and to the process that opened it: after fork()
  *    the child must not use it. All sizes and the endpoint's own position are kept in the endpoint:
  *    what a peer can write is never trusted with an address.
  *  - Sending and receiving without waiting are wait-free, and make no system call unless the other
- *    side sleeps.
- *  - 'Full' means that `capacity` messages are truly waiting, or more.
+ *    side sleeps or the stream ends.
+ *  - 'Full' means that `capacity` messages are truly waiting, or more, or are being received by a
+ *    batch.
  */
 #ifndef RINGBOX_RING_H
 #define RINGBOX_RING_H
@@ -117,7 +118,8 @@ typedef enum rbx_end_state {
     RBX_END_ALIVE,
     RBX_END_DEAD,    /* its process died without closing it */
     RBX_END_SUSPECT, /* its process is gone, yet something still holds its lock */
-    RBX_END_UNKNOWN, /* memory of your own: open, by somebody who may have died */
+    RBX_END_UNKNOWN, /* open, by somebody who may have died: memory of your own, or an inherited
+                        ring */
 } rbx_end_state;
 
 typedef struct rbx_end_info {
@@ -135,7 +137,8 @@ typedef struct rbx_ring_info {
     uint64_t tag;
     uint64_t sent, received; /* messages, since the ring was made */
     uint64_t high_water;     /* how many were waiting at most: as the sender saw whenever it had
-                                used up a quarter of the ring, so a quarter too many at most */
+                                used up a quarter of the ring: so up to a quarter too many, and
+                                those of a batch */
     bool shut;
     rbx_end_info tx, rx;
 } rbx_ring_info;
@@ -162,7 +165,7 @@ enum rbx_hold {
 
 /*
  * The endpoints. Yours to place and to zero, else only for the calls here and in message.h: the hot
- * ones are inline, so the layout is public. Its first line is all that a send or receive writes.
+ * ones are inline, so the layout is public. Its first words are all that a send or receive writes.
  */
 typedef struct rbx_tx {
     uint64_t at;     /* frame number << 8 | messages published in it; what *head says */
@@ -215,7 +218,8 @@ typedef struct rbx_rx {
 RBX_API int rbx_tx_open(rbx_tx *tx, rbx_ring *ring);
 RBX_API int rbx_rx_open(rbx_rx *rx, rbx_ring *ring);
 
-/* A place that is claimed is given up; a message that is peeked stays. Closing twice is fine. */
+/* A place that is claimed is given up; a message that is peeked stays. Closing twice is fine. To be
+   closed before the ring; in a forked child, that does nothing to the parent's. */
 RBX_API void rbx_tx_close(rbx_tx *tx);
 RBX_API void rbx_rx_close(rbx_rx *rx);
 

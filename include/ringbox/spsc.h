@@ -15,10 +15,10 @@
  * Invariants (f: number of a frame; frames are numbered on and on, slot f % frames holds frame f):
  *   I1  the sender begins frame f only when freed + frames > f: slot f % frames was given back
  *   I2  the receiver has taken all messages of every frame before `freed`
- *   I3  fewer than `lazy` used-up frames are not given back, so the sender finds no room only when
- *       frames - lazy frames, which hold `capacity` messages or more, are unread
- *   I4  the sender's seat names frame f before the first message in f is published: the next sender
- *       finds the place by that frame's header, or, while that has another number, at its beginning
+ *   I3  between calls, fewer than `lazy` used-up frames are not given back: the sender finds no
+ * room only when frames - lazy frames, which hold `capacity` messages or more, are unread I4  the
+ * sender's seat names frame f before the first message in f is published: the next sender finds the
+ * place by that frame's header, or, while that has another number, at its beginning
  *
  * Order:
  *   S1  the sender stores a header (release) after the messages that it counts;
@@ -69,7 +69,7 @@ struct rbx_spsc_seat {
 struct rbx_spsc {
     struct rbx_spsc_seat tx; /* the sender writes */
     uint8_t tx_pad[128 - sizeof(struct rbx_spsc_seat)];
-    struct rbx_spsc_seat rx; /* the receiver writes; the sender never reads it */
+    struct rbx_spsc_seat rx; /* the receiver writes; not on the sender's hot path */
     uint8_t rx_pad[128 - sizeof(struct rbx_spsc_seat)];
     rbx_atomic64 freed; /* the receiver writes: the first frame that is not given back */
     uint8_t freed_pad[120];
@@ -171,7 +171,7 @@ RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
 /* What another core wrote: wide loads are fine. */
 RBX_INLINE void rbx_copy_out(char *to, const char *from, size_t size)
 {
-    if (size <= 32) {
+    if (size <= 32 || !__builtin_constant_p(size)) {
         memcpy(to, from, size);
     } else if (size <= 256) {
         size_t done = 0;
@@ -371,9 +371,11 @@ RBX_INLINE int rbx_spsc_commit(rbx_tx *tx, struct rbx_frame g)
 
 /*
  * Called when at == seen: 0 when there are messages from `at` on, in the frame in hand. The cursor
- * is rx->now, or a batch's copy of it, which the compiler keeps in registers.
+ * is rx->now; or a batch's copy of it, which the compiler keeps in registers, and which counts at
+ * the end of the batch only: who dies in it has received nothing. A batch that `has_some` ends
+ * where it finds no more.
  */
-RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, struct rbx_frame g)
+RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, bool has_some, struct rbx_frame g)
 {
     if (rbx_unlikely(rx->hold != RBX_HOLD_NONE))
         return rbx_rx_refuse(rx);
@@ -387,6 +389,8 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, struct rbx_fram
     uint64_t header = rbx_load_acquire(rbx_spsc_header(now->head)); /* S1 */
     /* One comparison for 'nothing', 'an earlier lap' and 'nonsense'. */
     if (rbx_unlikely(header - now->at - 1 >= g.per_frame - rbx_spsc_index(now->at))) {
+        if (has_some)
+            return -EAGAIN;
         rx->now = *now;
         int err = rbx_spsc_nothing_new(rx);
         *now = rx->now;
@@ -396,11 +400,12 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, struct rbx_fram
     return 0;
 }
 
-/* Relaxed: a successor reads it after this process has died, which orders everything. But not later
-   than what the caller does with what it has got. */
+/* Relaxed: a successor reads it after this process has died or closed, which orders everything. But
+   neither before nor after what the caller does with the message. */
 RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, uint64_t at)
 {
     rx->now.at = at;
+    rbx_compiler_barrier();
     rbx_store_relaxed(rx->position, at);
     rbx_compiler_barrier();
 }
@@ -408,7 +413,7 @@ RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, uint64_t at)
 RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
 {
     if (rx->now.at == rx->now.seen) {
-        int err = rbx_spsc_look(rx, &rx->now, g);
+        int err = rbx_spsc_look(rx, &rx->now, false, g);
         if (rbx_unlikely(err < 0))
             return err;
     }
@@ -428,7 +433,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
     int err = 0;
     while (received < most) {
         if (now.at == now.seen) {
-            err = rbx_spsc_look(rx, &now, g);
+            err = rbx_spsc_look(rx, &now, received > 0, g);
             if (err < 0)
                 break;
         }
@@ -444,7 +449,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
         return err;
     rx->now = now;
     rbx_spsc_advance(rx, now.at);
-    if (rbx_unlikely(rx->owed >= rx->lazy)) /* I3 */
+    if (rx->owed >= rx->lazy || (err < 0 && rx->owed > 0)) /* I3; or it has found no more */
         rbx_spsc_give_back(rx);
     return (ptrdiff_t)received;
 }
@@ -457,7 +462,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_peek_n(rbx_rx *rx, const void **messages, size
     if (rbx_unlikely(most == 0))
         return 0;
     if (rx->now.at == rx->now.seen) {
-        int err = rbx_spsc_look(rx, &rx->now, g);
+        int err = rbx_spsc_look(rx, &rx->now, false, g);
         if (rbx_unlikely(err < 0))
             return err;
     }

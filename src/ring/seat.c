@@ -62,7 +62,17 @@ bool rbx_seat_shares_core(rbx_ring *ring, enum rbx_ring_end end)
 
 bool rbx_seat_is_ours(const rbx_ring *ring, enum rbx_ring_end end)
 {
-    return atomic_load(&ring->taken[end]) == rbx_thread_process();
+    return atomic_load(&ring->taken[end]) == rbx_thread_process() &&
+           (!ring->box || rbx_handle_is_ours(ring->box));
+}
+
+/* For people; relaxed, as they look at it. */
+static void note_holder(struct rbx_spsc_seat *seat)
+{
+    struct rbx_process self = rbx_process_self();
+    rbx_store_relaxed(&seat->pid, (uint32_t)self.pid);
+    rbx_store_relaxed(&seat->start, self.start);
+    rbx_store_relaxed(&seat->pid_namespace, self.pid_namespace);
 }
 
 int rbx_seat_take(rbx_ring *ring, enum rbx_ring_end end)
@@ -79,19 +89,17 @@ int rbx_seat_take(rbx_ring *ring, enum rbx_ring_end end)
     err = lock(ring, end);
     if (err < 0)
         atomic_store(&ring->taken[end], 0);
+    else
+        note_holder(rbx_seat_of(ring, end));
     return err;
 }
 
 void rbx_seat_settle(rbx_ring *ring, enum rbx_ring_end end)
 {
-    struct rbx_process self = rbx_process_self();
     struct rbx_spsc_seat *seat = rbx_seat_of(ring, end);
-    /* Relaxed: for people, or ordered by the lock, a system call. */
-    rbx_store_relaxed(&seat->pid, (uint32_t)self.pid);
-    rbx_store_relaxed(&seat->start, self.start);
-    rbx_store_relaxed(&seat->pid_namespace, self.pid_namespace);
     note_core(seat);
-    rbx_store_relaxed(&seat->openings, (rbx_load_relaxed(&seat->openings) + 1) | 1);
+    /* Release: who sees it open sees who opened it. */
+    rbx_store_release(&seat->openings, (rbx_load_relaxed(&seat->openings) + 1) | 1);
 }
 
 void rbx_seat_drop(rbx_ring *ring, enum rbx_ring_end end)
@@ -112,7 +120,8 @@ void rbx_seat_leave(rbx_ring *ring, enum rbx_ring_end end)
 static rbx_end_state state_of(const rbx_ring *ring, enum rbx_ring_end end)
 {
     const struct rbx_spsc_seat *seat = rbx_seat_of(ring, end);
-    if (!(rbx_load_acquire(&seat->openings) & 1))
+    uint32_t opening = rbx_load_acquire(&seat->openings);
+    if (!(opening & 1))
         return RBX_END_NONE;
     if (rbx_seat_is_ours(ring, end))
         return RBX_END_ALIVE; /* a description does not see its own lock */
@@ -121,8 +130,11 @@ static rbx_end_state state_of(const rbx_ring *ring, enum rbx_ring_end end)
     int held = rbx_lock_held(ring->box->fd.fd, lock_of(end));
     if (held < 0)
         return RBX_END_UNKNOWN;
-    if (held == 0) /* closed in between, if it no longer says open */
-        return rbx_load_acquire(&seat->openings) & 1 ? RBX_END_DEAD : RBX_END_NONE;
+    uint32_t now = rbx_load_acquire(&seat->openings);
+    if (now != opening) /* closed, or closed and opened, since we looked */
+        return now & 1 ? RBX_END_ALIVE : RBX_END_NONE;
+    if (held == 0)
+        return RBX_END_DEAD;
     const struct rbx_process holder = {.pid = (int32_t)rbx_load_relaxed(&seat->pid),
                                        .start = rbx_load_relaxed(&seat->start),
                                        .pid_namespace = rbx_load_relaxed(&seat->pid_namespace)};

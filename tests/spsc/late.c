@@ -67,7 +67,8 @@ Test(late, what_recv_n_received_as_the_ring_ended_was_sent)
     while (!published)
         ;
     ptrdiff_t n = rbx_try_recv_n(&pair.rx, got, 5);
-    pthread_join(sender, NULL);
     cr_assert_eq(n, 1);
+    cr_assert_eq(rbx_try_recv_n(&pair.rx, got, 5), -EPIPE);
+    pthread_join(sender, NULL);
     cr_assert_eq(answer, 0, "commit answered %d, and recv_n received %td", answer, n);
 }
