@@ -18,24 +18,25 @@ const char *rbx_ring_name(const rbx_ring *ring)
     return ring->box ? rbx_box_name(ring->box) : "in memory";
 }
 
-/* A handle of the ring in `memory`, which is checked. */
-static int attach(rbx_ring **ring, void *memory, uint64_t size, const rbx_ring_options *options,
-                  const char *name)
+/* A handle of the ring in `memory`, which is checked; or NULL, with why in *err. */
+static struct rbx_ring *attach(int *err, void *memory, uint64_t size,
+                               const rbx_ring_options *options, const char *name)
 {
-    struct rbx_ring_shape shape;
-    int err = rbx_ring_read(&shape, memory, size, options, name);
-    if (err < 0)
-        return err;
+    struct rbx_ring_shape shape = {0};
+    *err = rbx_ring_read(&shape, memory, size, options, name);
+    if (*err < 0)
+        return NULL;
     struct rbx_ring *made = calloc(1, sizeof *made);
-    if (!made)
-        return rbx_fail(-ENOMEM, "cannot allocate a ring handle: %m");
+    if (!made) {
+        *err = rbx_fail(-ENOMEM, "cannot allocate a ring handle: %m");
+        return NULL;
+    }
     made->memory = memory;
     made->shape = shape;
     made->spsc = (void *)(made->memory + RBX_RING_SPSC_AT);
     made->first = made->memory + RBX_RING_FRAMES_AT;
     made->end = made->first + shape.frames * shape.frame.bytes;
-    *ring = made;
-    return 0;
+    return made;
 }
 
 int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_options *options)
@@ -45,13 +46,16 @@ int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_options *opt
               : box->is_rings
                   ? rbx_fail(-EBUSY, "box '%s' belongs to a ring handle already", box->name.text)
                   : rbx_handle_check(box);
-    if (err == 0)
-        err = attach(ring, rbx_box_data(box), rbx_box_size(box), options, rbx_box_name(box));
     if (err < 0)
         return err;
-    (*ring)->box = box;
+    struct rbx_ring *made =
+        attach(&err, rbx_box_data(box), rbx_box_size(box), options, rbx_box_name(box));
+    if (!made)
+        return err;
+    made->box = box;
+    made->read_only = box->read_only;
     box->is_rings = true;
-    (*ring)->read_only = box->read_only;
+    *ring = made;
     return 0;
 }
 
@@ -78,7 +82,7 @@ static int open_box(rbx_box **box, const char *name, const rbx_ring_options *opt
                         "the size, tag, init and raw of a ring's box are the ring's to say");
     if (wanted.how == RBX_OPEN_ONLY)
         return rbx_box_open(box, name, &wanted);
-    struct rbx_ring_shape shape;
+    struct rbx_ring_shape shape = {0};
     int err = rbx_ring_plan(&shape, options);
     if (err < 0)
         return err;
@@ -95,7 +99,7 @@ static int open_box(rbx_box **box, const char *name, const rbx_ring_options *opt
 
 static int open_private(rbx_ring **ring, const rbx_ring_options *options)
 {
-    struct rbx_ring_shape shape;
+    struct rbx_ring_shape shape = {0};
     int err = rbx_ring_plan(&shape, options);
     if (err < 0)
         return err;
@@ -111,14 +115,15 @@ static int open_private(rbx_ring **ring, const rbx_ring_options *options)
     if (options->box.prefault)
         rbx_map_prefault(memory, size, true);
     rbx_ring_format(memory, &shape);
-    err = attach(ring, memory, size, NULL, "in memory");
-    if (err < 0) {
+    struct rbx_ring *made = attach(&err, memory, size, NULL, "in memory");
+    if (!made) {
         rbx_unmap(memory, size);
         return err;
     }
-    (*ring)->own = memory;
-    (*ring)->own_size = size;
-    (*ring)->in_process = true;
+    made->own = memory;
+    made->own_size = size;
+    made->in_process = true;
+    *ring = made;
     return 0;
 }
 
@@ -130,7 +135,7 @@ int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *opt
         options = &any;
     if (!name)
         return open_private(ring, options);
-    rbx_box *box;
+    rbx_box *box = NULL;
     int err = open_box(&box, name, options);
     if (err < 0)
         return err;
@@ -154,7 +159,7 @@ int rbx_ring_open_as(rbx_ring **ring, const char *name, const rbx_ring_options *
 
 int rbx_ring_bytes(const rbx_ring_options *options, uint64_t *bytes)
 {
-    struct rbx_ring_shape shape;
+    struct rbx_ring_shape shape = {0};
     int err = rbx_ring_plan(&shape, options);
     *bytes = err < 0 ? 0 : rbx_ring_size(&shape);
     return err;
@@ -169,7 +174,7 @@ static int check_memory(const void *memory)
 
 int rbx_ring_init(void *memory, size_t size, const rbx_ring_options *options)
 {
-    struct rbx_ring_shape shape;
+    struct rbx_ring_shape shape = {0};
     int err = check_memory(memory);
     if (err == 0)
         err = rbx_ring_plan(&shape, options);
@@ -186,7 +191,9 @@ int rbx_ring_attach(rbx_ring **ring, void *memory, size_t size, const rbx_ring_o
 {
     *ring = NULL;
     int err = check_memory(memory);
-    return err < 0 ? err : attach(ring, memory, size, options, "in memory");
+    if (err == 0)
+        *ring = attach(&err, memory, size, options, "in memory");
+    return err;
 }
 
 int rbx_ring_close(rbx_ring *ring)

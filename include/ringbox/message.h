@@ -206,6 +206,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
  * At file scope, without a semicolon. `type` is copied byte by byte, between processes: no pointers
  * in it that mean anything to one process only.
  */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in them. */
 #define RBX_RING_TYPE(name, type, KIND)                                                            \
     typedef struct name##_tx {                                                                     \
         rbx_tx end;                                                                                \
@@ -365,6 +366,8 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     {                                                                                              \
         return name##_release_n(rx, rx->end.shown);                                                \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 RBX_END_DECLS
 

@@ -33,7 +33,7 @@ struct rbx_box {
     bool read_only;
     bool raw;
     bool locked;
-    bool is_rings; /* a ring handle closes it, and locks its seats through `fd` */
+    bool is_rings;   /* a ring handle closes it, and locks its seats through `fd` */
     bool only_looks; /* came to a box whose owner was dead, without the right to make it anew */
 };
 
