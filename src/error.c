@@ -7,7 +7,7 @@
 
 static _Thread_local char last_sentence[512];
 
-int rbx_fail(int err, const char *sentence, ...)
+int(rbx_fail)(int err, const char *sentence, ...)
 {
     va_list args;
     va_start(args, sentence);

@@ -22,7 +22,7 @@ const char *rbx_ring_name(const rbx_ring *ring)
 static struct rbx_ring *attach(int *err, void *memory, uint64_t size,
                                const rbx_ring_options *options, const char *name)
 {
-    struct rbx_ring_shape shape = {0};
+    struct rbx_ring_shape shape;
     *err = rbx_ring_read(&shape, memory, size, options, name);
     if (*err < 0)
         return NULL;
@@ -82,7 +82,7 @@ static int open_box(rbx_box **box, const char *name, const rbx_ring_options *opt
                         "the size, tag, init and raw of a ring's box are the ring's to say");
     if (wanted.how == RBX_OPEN_ONLY)
         return rbx_box_open(box, name, &wanted);
-    struct rbx_ring_shape shape = {0};
+    struct rbx_ring_shape shape;
     int err = rbx_ring_plan(&shape, options);
     if (err < 0)
         return err;
@@ -99,7 +99,7 @@ static int open_box(rbx_box **box, const char *name, const rbx_ring_options *opt
 
 static int open_private(rbx_ring **ring, const rbx_ring_options *options)
 {
-    struct rbx_ring_shape shape = {0};
+    struct rbx_ring_shape shape;
     int err = rbx_ring_plan(&shape, options);
     if (err < 0)
         return err;
@@ -135,7 +135,7 @@ int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *opt
         options = &any;
     if (!name)
         return open_private(ring, options);
-    rbx_box *box = NULL;
+    rbx_box *box;
     int err = open_box(&box, name, options);
     if (err < 0)
         return err;
@@ -159,7 +159,7 @@ int rbx_ring_open_as(rbx_ring **ring, const char *name, const rbx_ring_options *
 
 int rbx_ring_bytes(const rbx_ring_options *options, uint64_t *bytes)
 {
-    struct rbx_ring_shape shape = {0};
+    struct rbx_ring_shape shape;
     int err = rbx_ring_plan(&shape, options);
     *bytes = err < 0 ? 0 : rbx_ring_size(&shape);
     return err;
@@ -174,7 +174,7 @@ static int check_memory(const void *memory)
 
 int rbx_ring_init(void *memory, size_t size, const rbx_ring_options *options)
 {
-    struct rbx_ring_shape shape = {0};
+    struct rbx_ring_shape shape;
     int err = check_memory(memory);
     if (err == 0)
         err = rbx_ring_plan(&shape, options);
