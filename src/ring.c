@@ -80,6 +80,8 @@ static int open_box(rbx_box **box, const char *name, const rbx_ring_options *opt
     if (wanted.size || wanted.tag || wanted.raw || wanted.init)
         return rbx_fail(-EINVAL,
                         "the size, tag, init and raw of a ring's box are the ring's to say");
+    if (wanted.policy == RBX_OWNER_UNLINKS)
+        wanted.policy = RBX_LAST_ONE_OUT; /* a restarted side joins, whoever made it */
     if (wanted.how == RBX_OPEN_ONLY)
         return rbx_box_open(box, name, &wanted);
     struct rbx_ring_shape shape;

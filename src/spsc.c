@@ -92,8 +92,16 @@ static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
     return 0;
 }
 
+/* Then it must stay as it is; what it holds cannot tell, since it need not be initialised. */
+static bool is_open_already(const rbx_ring *ring, enum rbx_ring_end end, const void *endpoint)
+{
+    return rbx_seat_is_ours(ring, end) && atomic_load(&ring->endpoint[end]) == endpoint;
+}
+
 int rbx_tx_open(rbx_tx *tx, rbx_ring *ring)
 {
+    if (is_open_already(ring, RBX_TX, tx))
+        return rbx_seat_take(ring, RBX_TX); /* -EBUSY */
     memset(tx, 0, sizeof *tx);
     int err = rbx_seat_take(ring, RBX_TX);
     if (err < 0)
@@ -104,6 +112,7 @@ int rbx_tx_open(rbx_tx *tx, rbx_ring *ring)
         return err;
     }
     rbx_seat_settle(ring, RBX_TX);
+    atomic_store(&ring->endpoint[RBX_TX], tx);
     rbx_patience_init(&tx->patience, NULL, ring->in_process);
     rbx_bell_join_as_publisher(&ring->spsc->message);
     rbx_bell_join_as_sleeper(&ring->spsc->room);
@@ -112,6 +121,8 @@ int rbx_tx_open(rbx_tx *tx, rbx_ring *ring)
 
 int rbx_rx_open(rbx_rx *rx, rbx_ring *ring)
 {
+    if (is_open_already(ring, RBX_RX, rx))
+        return rbx_seat_take(ring, RBX_RX); /* -EBUSY */
     memset(rx, 0, sizeof *rx);
     int err = rbx_seat_take(ring, RBX_RX);
     if (err < 0)
@@ -123,6 +134,7 @@ int rbx_rx_open(rbx_rx *rx, rbx_ring *ring)
         return err;
     }
     rbx_seat_settle(ring, RBX_RX);
+    atomic_store(&ring->endpoint[RBX_RX], rx);
     rbx_patience_init(&rx->patience, NULL, ring->in_process);
     rbx_bell_join_as_publisher(&ring->spsc->room);
     rbx_bell_join_as_sleeper(&ring->spsc->message);

@@ -10,7 +10,8 @@
  *     recv   try_recv         recv         recv_for       copies a message out
  *            try_recv_n       recv_n       recv_n_for     up to n; waits for the first
  *            try_peek         peek         peek_for       shows the next message where it is,
- *            try_peek_n       peek_n       peek_n_for     or the next few of one frame, and
+ *            try_peek_n       peek_n       peek_n_for     or the next few of one frame (1 to 7
+ *                                                         for most sizes), and
  *            release, release_n                           takes what was shown
  *
  * Each has the prefix rbx_ for messages of any size, or that of your RBX_RING_TYPE.
@@ -193,9 +194,18 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
 
 #ifdef __cplusplus
 #define RBX_ALIGNOF(type) alignof(type)
+#define RBX_ASSERT_MESSAGE(type)                                                                   \
+    static_assert(__is_trivially_copyable(type), "messages are copied byte by byte");              \
+    static_assert(sizeof(type) <= RBX_MESSAGE_SIZE_MAX, "a message has at most 1 MiB");            \
+    static_assert(alignof(type) <= RBX_MESSAGE_ALIGNMENT_MAX, "messages are aligned to 64 at "     \
+                                                              "most")
 #define RBX_CAST(type, value) static_cast<type>(value)
 #else
 #define RBX_ALIGNOF(type) _Alignof(type)
+#define RBX_ASSERT_MESSAGE(type)                                                                   \
+    _Static_assert(sizeof(type) <= RBX_MESSAGE_SIZE_MAX, "a message has at most 1 MiB");           \
+    _Static_assert(_Alignof(type) <= RBX_MESSAGE_ALIGNMENT_MAX,                                    \
+                   "messages are aligned to 64 at most")
 #define RBX_CAST(type, value) ((type)(value))
 #endif
 
@@ -216,6 +226,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     } name##_rx;                                                                                   \
     RBX_INLINE struct rbx_frame name##_frame(void)                                                 \
     {                                                                                              \
+        RBX_ASSERT_MESSAGE(type);                                                                  \
         return rbx_frame_for(sizeof(type), RBX_ALIGNOF(type));                                     \
     }                                                                                              \
     RBX_INLINE int name##_open(rbx_ring **ring, const char *ring_name,                             \

@@ -24,20 +24,24 @@
  *     rbx_ring_close(ring);
  *
  * What holds:
- *  - A message is sent once its send (or commit) has returned 0, and received once, in order,
- * whoever dies in between, as long as the ring lives. What a sender had in its hands when it died
- * inside a call is sent whole or not at all; of a batch, the first so many. What a receiver had in
- * its hands is lost with it, if it died at the very end of its call, else it is all left to the
- * next one; and so is what was peeked and not released.
+ *  - A message is sent once its send or commit has returned 0, and is received once, in order,
+ *    whoever dies, as long as the ring lives: while anybody is attached (RBX_LAST_ONE_OUT, the
+ *    default here), or until somebody removes it (RBX_KEEP). When all who were attached have died,
+ *    the next to make the name gets a new, empty ring, unless it was kept.
+ *  - A sender that dies inside a call has sent its message whole or not at all; of a batch, it has
+ *    sent the first so many.
+ *  - A receiver that dies inside recv or recv_n leaves all of it to the next one, but for a few
+ *    instructions at the very end of the call, when all of it is lost. One that dies between peek
+ *    and release leaves what was shown to the next one, which so sees it again.
  *  - One live sender and one live receiver at a time: a second one is -EBUSY. Whether the first is
  *    alive is the kernel's knowledge. When it is dead, the next one goes on where it was.
  *  - An endpoint belongs to one thread at a time, and to the process that opened it: after fork()
- *    the child must not use it. All sizes and the endpoint's own position are kept in the endpoint:
- *    what a peer can write is never trusted with an address.
+ *    the child must not use it. It stays where it was opened: no copy of it may be used. All sizes
+ *    and its own position are kept in it: what a peer can write is never trusted with an address.
  *  - Sending and receiving without waiting are wait-free, and make no system call unless the other
  *    side sleeps or the stream ends.
- *  - 'Full' means that `capacity` messages are truly waiting, or more, or are being received by a
- *    batch.
+ *  - 'Full' means that `capacity` messages are truly waiting, or more (up to the quarter in reserve
+ *    more), or are being received by a batch.
  */
 #ifndef RINGBOX_RING_H
 #define RINGBOX_RING_H
@@ -75,11 +79,10 @@ typedef struct rbx_ring_options {
 } rbx_ring_options;
 
 /*
- * Opens the ring `name`: makes it or joins it, as options->box.how says. With the name NULL it is a
- * new ring for the threads of this process. Errors are those of rbx_box_open, and
- *   -EINVAL  an option makes no sense
- *   -EPROTO  what has that name is no ring, or holds another kind, size, alignment or tag of
- *            messages, or fewer of them
+ * Opens the ring `name`: makes it or joins it, as options->box.how says; without options it joins
+ * whatever ring is there. With the name NULL it is a new ring for the threads of this process.
+ * Errors are those of rbx_box_open, and -EINVAL  an option makes no sense -EPROTO  what has that
+ * name is no ring, or holds another kind, size, alignment or tag of messages, or fewer of them
  */
 RBX_API int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *options);
 
@@ -164,8 +167,9 @@ enum rbx_hold {
 };
 
 /*
- * The endpoints. Yours to place and to zero, else only for the calls here and in message.h: the hot
- * ones are inline, so the layout is public. Its first words are all that a send or receive writes.
+ * The endpoints. Yours to place (and to zero, where one may be closed that was never opened), else
+ * only for the calls here and in message.h: the hot ones are inline, so the layout is public. Its
+ * first words are all that a send or receive writes.
  */
 typedef struct rbx_tx {
     uint64_t at;     /* frame number << 8 | messages published in it; what *head says */

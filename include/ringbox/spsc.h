@@ -15,10 +15,11 @@
  * Invariants (f: number of a frame; frames are numbered on and on, slot f % frames holds frame f):
  *   I1  the sender begins frame f only when freed + frames > f: slot f % frames was given back
  *   I2  the receiver has taken all messages of every frame before `freed`
- *   I3  between calls, fewer than `lazy` used-up frames are not given back: the sender finds no
- * room only when frames - lazy frames, which hold `capacity` messages or more, are unread I4  the
- * sender's seat names frame f before the first message in f is published: the next sender finds the
- * place by that frame's header, or, while that has another number, at its beginning
+ *   I3  between calls, fewer than `lazy` used-up frames are not given back;
+ *       so when the sender finds no room, `capacity` messages or more are unread
+ *   I4  the sender's seat names frame f before the first message in f is published;
+ *       the next sender finds its place by that frame's header, or at its beginning while
+ *       the header has another number
  *
  * Order:
  *   S1  the sender stores a header (release) after the messages that it counts;

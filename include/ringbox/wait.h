@@ -39,8 +39,8 @@ typedef enum rbx_wait_how {
 /* All zero is the default. */
 typedef struct rbx_wait_options {
     rbx_wait_how how;
-    uint32_t spin_ns; /* RBX_WAIT_SLEEP: spins at most this long, and half of RBX_SLICE_NS; 0 means
-                         RBX_SPIN_NS, and RBX_NO_SPIN not at all */
+    uint32_t spin_ns; /* RBX_WAIT_SLEEP: spins at most this long, and never longer than half of
+                         RBX_SLICE_NS; 0 means RBX_SPIN_NS, and RBX_NO_SPIN not at all */
 } rbx_wait_options;
 
 #define RBX_SPIN_NS 50000U /* about what it costs to fall asleep and to be woken */

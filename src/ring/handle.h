@@ -28,6 +28,7 @@ struct rbx_ring {
     /* By which process each end is open through this handle; 0: by none. After fork() the parent's
        are not the child's. Threads may open and close them at once. */
     _Atomic int32_t taken[RBX_ENDS];
+    void *_Atomic endpoint[RBX_ENDS]; /* those */
 };
 
 const char *rbx_ring_name(const rbx_ring *ring);

@@ -104,6 +104,7 @@ void rbx_seat_settle(rbx_ring *ring, enum rbx_ring_end end)
 
 void rbx_seat_drop(rbx_ring *ring, enum rbx_ring_end end)
 {
+    atomic_store(&ring->endpoint[end], NULL);
     if (ring->box)
         rbx_lock_drop(ring->box->fd.fd, lock_of(end));
     atomic_store(&ring->taken[end], 0);

@@ -492,3 +492,47 @@ Test(open, a_handle_of_memory_works_in_a_child)
     succeeds(rbx_ring_close(ring));
     munmap(memory, bytes);
 }
+
+Test(open, a_ring_outlives_its_maker_as_long_as_somebody_is_attached)
+{
+    const char *name = own_name("outlives");
+    const rbx_ring_options options = {.message_size = 8, .capacity = 9};
+    rbx_ring *maker, *other, *late;
+    uint64_t sent = 42, got = 0;
+    rbx_tx tx;
+    rbx_rx rx;
+    succeeds(rbx_ring_open(&maker, name, &options));
+    succeeds(rbx_ring_open(&other, name, &options));
+    succeeds(rbx_rx_open(&rx, other));
+    succeeds(rbx_ring_close(maker));
+    succeeds(rbx_ring_open(&late, name, &options));
+    succeeds(rbx_tx_open(&tx, late));
+    succeeds(rbx_try_send(&tx, &sent));
+    succeeds(rbx_try_recv(&rx, &got));
+    cr_assert_eq(got, sent);
+    rbx_tx_close(&tx);
+    rbx_rx_close(&rx);
+    succeeds(rbx_ring_close(other));
+    succeeds(rbx_ring_close(late));
+    cr_assert_not(exists(shm_path(name)));
+}
+
+Test(open, an_endpoint_that_is_open_cannot_be_opened_again_and_stays_open)
+{
+    const rbx_ring_options options = {.message_size = 8, .capacity = 9};
+    rbx_ring *ring;
+    uint64_t sent = 42, got = 0;
+    rbx_tx tx;
+    rbx_rx rx;
+    succeeds(rbx_ring_open(&ring, NULL, &options));
+    succeeds(rbx_tx_open(&tx, ring));
+    succeeds(rbx_rx_open(&rx, ring));
+    cr_assert_eq(rbx_tx_open(&tx, ring), -EBUSY);
+    cr_assert_eq(rbx_rx_open(&rx, ring), -EBUSY);
+    succeeds(rbx_try_send(&tx, &sent));
+    succeeds(rbx_try_recv(&rx, &got));
+    cr_assert_eq(got, sent);
+    rbx_tx_close(&tx);
+    rbx_rx_close(&rx);
+    succeeds(rbx_ring_close(ring));
+}
