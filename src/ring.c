@@ -239,13 +239,21 @@ uint64_t rbx_ring_sent(const rbx_ring *ring)
     return header >> 8 >= begun >> 8 ? header : begun;
 }
 
+uint64_t rbx_ring_received(const rbx_ring *ring)
+{
+    uint64_t at = rbx_load_acquire(&ring->spsc->rx.at);
+    uint64_t freed = rbx_load_acquire(&ring->spsc->freed);
+    /* `freed` is ahead when the receiver is, or has died, inside rbx_spsc_give_back. */
+    return at >> 8 < freed ? freed << 8 : at;
+}
+
 int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     const struct rbx_ring_shape *shape = &ring->shape;
     const struct rbx_spsc *spsc = ring->spsc;
     uint64_t start = shape->first_frame << 8;
     /* What was received first: so it is never more than what was sent. */
-    uint64_t received = rbx_load_acquire(&spsc->rx.at);
+    uint64_t received = rbx_ring_received(ring);
     *info = (rbx_ring_info){
         .kind = (rbx_ring_kind)shape->kind,
         .message_size = shape->frame.message_size,

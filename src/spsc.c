@@ -67,13 +67,13 @@ static int resume_sending(rbx_tx *tx, rbx_ring *ring)
 static int resume_receiving(rbx_rx *rx, rbx_ring *ring)
 {
     const struct rbx_frame frame = ring->shape.frame;
-    uint64_t at = rbx_load_relaxed(&ring->spsc->rx.at);
+    uint64_t at = rbx_ring_received(ring);
     if (rbx_spsc_index(at) > frame.per_frame)
         return damaged(ring);
     if (rbx_spsc_index(at) == frame.per_frame)
         at = ((at >> 8) + 1) << 8;
     uint64_t owed = (at >> 8) - rbx_load_relaxed(&ring->spsc->freed);
-    if (owed > ring->shape.frames)
+    if (owed > ring->shape.frames || at >> 8 > (rbx_ring_sent(ring) >> 8) + 1)
         return damaged(ring);
     *rx = (rbx_rx){
         .dry_at = at,
@@ -389,9 +389,11 @@ void rbx_spsc_give_back(rbx_rx *rx)
 {
     struct rbx_spsc *spsc = rx->spsc;
     rx->owed = 0;
-    rbx_store_relaxed(&spsc->rx.at,
-                      rx->now.at); /* first: a successor's frame is never given back */
+    /* In this order: who dies in between leaves no frame that is used up and not given back. The
+       next one begins at the later of the two. */
     rbx_store_release(&spsc->freed, rx->now.at >> 8); /* S2 */
+    rbx_compiler_barrier();
+    rbx_store_relaxed(&spsc->rx.at, rx->now.at);
     if (rbx_bell_after_publish(&spsc->room))
         wake(rx->ring, RBX_RX, &spsc->room);
 }

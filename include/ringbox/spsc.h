@@ -113,6 +113,7 @@ RBX_API int rbx_tx_refuse(rbx_tx *tx);
 RBX_API int rbx_rx_refuse(rbx_rx *rx);
 /* The header shows nothing new. 0: it does now. -EAGAIN: empty. */
 RBX_API int rbx_spsc_nothing_new(rbx_rx *rx);
+/* All frames before the one in hand; and stores the position. */
 RBX_API void rbx_spsc_give_back(rbx_rx *rx);
 /*
  * 0: there is room (a message), or the ring was shut down: try again. *deadline is 0 at first, and
@@ -449,9 +450,10 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
     if (rbx_unlikely(received == 0))
         return err;
     rx->now = now;
-    rbx_spsc_advance(rx, now.at);
     if (rx->owed >= rx->lazy || (err < 0 && rx->owed > 0)) /* I3; or it has found no more */
         rbx_spsc_give_back(rx);
+    else
+        rbx_spsc_advance(rx, now.at);
     return (ptrdiff_t)received;
 }
 

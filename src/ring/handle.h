@@ -45,7 +45,8 @@ static inline uint64_t rbx_ring_between(const rbx_ring *ring, uint64_t from, uin
     return ((to >> 8) - (from >> 8)) * ring->shape.frame.per_frame + (to & 255) - (from & 255);
 }
 
-/* The sender's exact position, whoever asks. */
+/* The exact positions of both ends, whoever asks. */
 uint64_t rbx_ring_sent(const rbx_ring *ring);
+uint64_t rbx_ring_received(const rbx_ring *ring);
 
 #endif
