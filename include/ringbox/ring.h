@@ -31,8 +31,9 @@
  *  - A sender that dies inside a call has sent its message whole or not at all; of a batch, it has
  *    sent the first so many.
  *  - A receiver that dies inside recv or recv_n leaves all of it to the next one, but for a few
- *    instructions at the very end of the call, when all of it is lost. One that dies between peek
- *    and release leaves what was shown to the next one, which so sees it again.
+ *    instructions at the very end of the call, when it is lost, all of it or (of a batch) the first
+ *    so many. One that dies between peek and release leaves what was shown to the next one,
+ *    which so sees it again.
  *  - One live sender and one live receiver at a time: a second one is -EBUSY. Whether the first is
  *    alive is the kernel's knowledge. When it is dead, the next one goes on where it was.
  *  - An endpoint belongs to one thread at a time, and to the process that opened it: after fork()
