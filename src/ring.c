@@ -10,8 +10,8 @@
 #include "os/map.h"
 #include "ring/handle.h"
 #include "ring/header.h"
+#include "ring/kind.h"
 #include "ring/seat.h"
-#include "wait.h"
 
 const char *rbx_ring_name(const rbx_ring *ring)
 {
@@ -26,16 +26,27 @@ static struct rbx_ring *attach(int *err, void *memory, uint64_t size,
     *err = rbx_ring_read(&shape, memory, size, options, name);
     if (*err < 0)
         return NULL;
-    struct rbx_ring *made = calloc(1, sizeof *made);
+    size_t seats = (size_t)shape.seats[RBX_TX] + shape.seats[RBX_RX];
+    struct rbx_ring *made = calloc(1, sizeof *made + seats * sizeof *made->chairs[RBX_TX]);
     if (!made) {
         *err = rbx_fail(-ENOMEM, "cannot allocate a ring handle: %m");
         return NULL;
     }
     made->memory = memory;
     made->shape = shape;
-    made->spsc = (void *)(made->memory + RBX_RING_SPSC_AT);
-    made->first = made->memory + RBX_RING_FRAMES_AT;
+    made->kind = rbx_kind_of(shape.kind);
+    made->spsc = (void *)(made->memory + RBX_RING_SHARED_AT);
+    made->first = made->memory + rbx_ring_frames_at(&shape);
     made->end = made->first + shape.frames * shape.frame.bytes;
+    made->chairs[RBX_TX] = (void *)(made + 1);
+    made->chairs[RBX_RX] = made->chairs[RBX_TX] + shape.seats[RBX_TX];
+    if (shape.kind == RBX_SPSC) {
+        made->seats[RBX_TX] = &made->spsc->tx;
+        made->seats[RBX_RX] = &made->spsc->rx;
+    } else {
+        made->seats[RBX_TX] = (void *)(made->memory + RBX_RING_SEATS_AT);
+        made->seats[RBX_RX] = made->seats[RBX_TX] + shape.seats[RBX_TX];
+    }
     return made;
 }
 
@@ -62,8 +73,7 @@ int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_options *opt
 static int format(void *data, size_t size, void *arg)
 {
     (void)size;
-    rbx_ring_format(data, arg);
-    return 0;
+    return rbx_ring_format(data, arg);
 }
 
 /* What a box's own check cannot say as well: which ring is there instead. */
@@ -116,8 +126,8 @@ static int open_private(rbx_ring **ring, const rbx_ring_options *options)
         rbx_map_lock(memory, size);
     if (options->box.prefault)
         rbx_map_prefault(memory, size, true);
-    rbx_ring_format(memory, &shape);
-    struct rbx_ring *made = attach(&err, memory, size, NULL, "in memory");
+    err = rbx_ring_format(memory, &shape);
+    struct rbx_ring *made = err < 0 ? NULL : attach(&err, memory, size, NULL, "in memory");
     if (!made) {
         rbx_unmap(memory, size);
         return err;
@@ -185,8 +195,7 @@ int rbx_ring_init(void *memory, size_t size, const rbx_ring_options *options)
     if (size < rbx_ring_size(&shape))
         return rbx_fail(-EINVAL, "such a ring needs %llu bytes, not %zu",
                         (unsigned long long)rbx_ring_size(&shape), size);
-    rbx_ring_format(memory, &shape);
-    return 0;
+    return rbx_ring_format(memory, &shape);
 }
 
 int rbx_ring_attach(rbx_ring **ring, void *memory, size_t size, const rbx_ring_options *options)
@@ -202,8 +211,11 @@ int rbx_ring_close(rbx_ring *ring)
 {
     if (!ring)
         return 0;
-    if (rbx_seat_is_ours(ring, RBX_TX) || rbx_seat_is_ours(ring, RBX_RX))
-        return rbx_fail(-EBUSY, "ring '%s' still has an open endpoint here", rbx_ring_name(ring));
+    for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
+        for (unsigned i = 0; i < ring->shape.seats[end]; i++)
+            if (rbx_seat_is_ours(ring, end, i))
+                return rbx_fail(-EBUSY, "ring '%s' still has an open endpoint here",
+                                rbx_ring_name(ring));
     int err = rbx_box_close(ring->box);
     if (ring->own)
         rbx_unmap(ring->own, ring->own_size);
@@ -218,54 +230,91 @@ rbx_box *rbx_ring_box(const rbx_ring *ring)
 
 int rbx_ring_shutdown(rbx_ring *ring)
 {
-    struct rbx_spsc *spsc = ring->spsc;
     if (ring->read_only)
         return rbx_fail(-EACCES, "ring '%s' was opened read-only", rbx_ring_name(ring));
-    if (rbx_or_seq_cst(&spsc->message.bits, RBX_BELL_SHUT) & RBX_BELL_SHUT)
+    if (!ring->kind->shutdown(ring))
         return rbx_fail(-EINVAL, "ring '%s' was shut down before", rbx_ring_name(ring));
-    rbx_or_seq_cst(&spsc->room.bits, RBX_BELL_SHUT);
-    rbx_bell_ring(&spsc->message, ring->in_process);
-    rbx_bell_ring(&spsc->room, ring->in_process);
     return 0;
 }
 
-uint64_t rbx_ring_sent(const rbx_ring *ring)
+int rbx_ring_repair(rbx_ring *ring, rbx_repaired *repaired)
 {
-    /* I4. Relaxed: any earlier frame in hand will do. */
-    uint64_t begun = rbx_load_relaxed(&ring->spsc->tx.at) & ~(uint64_t)255;
-    const rbx_atomic64 *head = (const void *)rbx_ring_frame(ring, begun >> 8);
-    uint64_t header = rbx_load_acquire(head);
-    /* A later number: it went round since we looked, and that is an exact position too. */
-    return header >> 8 >= begun >> 8 ? header : begun;
+    rbx_repaired unwanted;
+    if (!repaired)
+        repaired = &unwanted;
+    *repaired = (rbx_repaired){0};
+    if (ring->read_only)
+        return rbx_fail(-EACCES, "ring '%s' was opened read-only", rbx_ring_name(ring));
+    if (!ring->box && !ring->in_process)
+        return rbx_fail(-ENOTSUP, "a ring in memory of your own cannot tell who has died");
+    int err = ring->box ? rbx_handle_check(ring->box) : 0;
+    return err < 0 || ring->in_process ? err : ring->kind->repair(ring, repaired);
 }
 
-uint64_t rbx_ring_received(const rbx_ring *ring)
+/* Of several seats: the state that matters most. */
+static int weight(rbx_end_state state)
 {
-    uint64_t at = rbx_load_acquire(&ring->spsc->rx.at);
-    uint64_t freed = rbx_load_acquire(&ring->spsc->freed);
-    /* `freed` is ahead when the receiver is, or has died, inside rbx_spsc_give_back. */
-    return at >> 8 < freed ? freed << 8 : at;
+    static const rbx_end_state lightest_first[] = {RBX_END_NONE, RBX_END_DEAD, RBX_END_UNKNOWN,
+                                                   RBX_END_SUSPECT, RBX_END_ALIVE};
+    int i = 0;
+    while (lightest_first[i] != state)
+        i++;
+    return i;
+}
+
+static void sum_up(const rbx_ring *ring, enum rbx_ring_end end, rbx_end_info *sum)
+{
+    rbx_seat_describe(ring, end, 0, sum);
+    for (unsigned i = 1; i < ring->shape.seats[end]; i++) {
+        rbx_end_info one;
+        rbx_seat_describe(ring, end, i, &one);
+        if (weight(one.state) > weight(sum->state)) {
+            sum->state = one.state;
+            sum->pid = one.pid;
+        }
+        sum->opened += one.opened;
+        sum->missed += one.missed;
+        sum->sleeps += one.sleeps;
+        sum->wakes += one.wakes;
+    }
 }
 
 int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     const struct rbx_ring_shape *shape = &ring->shape;
-    const struct rbx_spsc *spsc = ring->spsc;
-    uint64_t start = shape->first_frame << 8;
-    /* What was received first: so it is never more than what was sent. */
-    uint64_t received = rbx_ring_received(ring);
     *info = (rbx_ring_info){
         .kind = (rbx_ring_kind)shape->kind,
+        .flags = shape->flags,
         .message_size = shape->frame.message_size,
         .alignment = shape->alignment,
         .capacity = (size_t)shape->capacity,
         .tag = shape->tag,
-        .sent = rbx_ring_between(ring, start, rbx_ring_sent(ring)),
-        .received = rbx_ring_between(ring, start, received),
-        .high_water = rbx_load_relaxed(&spsc->tx.high_water) * shape->frame.per_frame,
-        .shut = rbx_load_relaxed(&spsc->message.bits) & RBX_BELL_SHUT,
+        .senders = shape->seats[RBX_TX],
+        .receivers = shape->seats[RBX_RX],
     };
-    rbx_seat_describe(ring, RBX_TX, &info->tx);
-    rbx_seat_describe(ring, RBX_RX, &info->rx);
+    ring->kind->describe(ring, info);
+    sum_up(ring, RBX_TX, &info->tx);
+    sum_up(ring, RBX_RX, &info->rx);
     return 0;
+}
+
+static int describe_seat(const rbx_ring *ring, enum rbx_ring_end end, unsigned index,
+                         rbx_end_info *info)
+{
+    *info = (rbx_end_info){.state = RBX_END_NONE};
+    if (index >= ring->shape.seats[end])
+        return rbx_fail(-EINVAL, "ring '%s' has %u seats at that end: there is no number %u",
+                        rbx_ring_name(ring), ring->shape.seats[end], index);
+    rbx_seat_describe(ring, end, index, info);
+    return 0;
+}
+
+int rbx_ring_sender(const rbx_ring *ring, unsigned index, rbx_end_info *info)
+{
+    return describe_seat(ring, RBX_TX, index, info);
+}
+
+int rbx_ring_receiver(const rbx_ring *ring, unsigned index, rbx_end_info *info)
+{
+    return describe_seat(ring, RBX_RX, index, info);
 }

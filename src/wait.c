@@ -9,22 +9,22 @@
 #include "os/futex.h"
 #include "os/thread.h"
 
-static void set_if(rbx_bell *bell, bool condition, uint32_t bit)
+static void set_if(rbx_bell *bell, bool condition, uint32_t bit, bool shared)
 {
     if (condition)
         rbx_or_seq_cst(&bell->bits, bit);
-    else
+    else if (!shared)
         rbx_and_seq_cst(&bell->bits, ~bit);
 }
 
-void rbx_bell_join_as_publisher(rbx_bell *bell)
+void rbx_bell_join_as_publisher(rbx_bell *bell, bool shared)
 {
-    set_if(bell, !rbx_thread_accept_fences(), RBX_BELL_PUBLISHER_FENCES);
+    set_if(bell, !rbx_thread_accept_fences(), RBX_BELL_PUBLISHER_FENCES, shared);
 }
 
-void rbx_bell_join_as_sleeper(rbx_bell *bell)
+void rbx_bell_join_as_sleeper(rbx_bell *bell, bool shared)
 {
-    set_if(bell, !rbx_thread_fence_others(), RBX_BELL_SLEEPER_BARE);
+    set_if(bell, !rbx_thread_fence_others(), RBX_BELL_SLEEPER_BARE, shared);
 }
 
 bool rbx_bell_ring(rbx_bell *bell, bool in_process)
@@ -58,7 +58,8 @@ void rbx_wait_a_little(uint64_t ns)
 #define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
 #define SPINNER_SLICE_NS 1000000U
 
-int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process)
+int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process,
+                      bool shared)
 {
     const rbx_wait_options standard = {.how = RBX_WAIT_SLEEP};
     if (!options)
@@ -70,8 +71,11 @@ int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, b
                                                       : options->spin_ns;
     if (most > RBX_SLICE_NS / 2)
         most = RBX_SLICE_NS / 2; /* each slice begins with a spin */
-    *patience = (rbx_patience){
-        .how = options->how, .most_ns = most, .spin_ns = most, .in_process = in_process};
+    *patience = (rbx_patience){.how = options->how,
+                               .most_ns = most,
+                               .spin_ns = most,
+                               .in_process = in_process,
+                               .shared = shared};
     return 0;
 }
 
@@ -151,14 +155,16 @@ static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *pa
                 err = rbx_futex_wait(&bell->bits, bits, until, patience->in_process);
         }
         bool over = is_over(wait);
-        if (!over && (err == 0 || err == -EAGAIN)) {
-            /* Rung for what was seen before, or for no reason. */
+        if (!over && (err == 0 || err == -EAGAIN) && !patience->shared) {
+            /* Rung for what was seen before, or for no reason. Who shares the bell looks itself:
+               it may have been rung for something else. */
             if (rbx_clock_monotonic() < until)
                 continue;
             err = -ETIMEDOUT;
         }
-        rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
-        return over ? 0 : err;
+        if (!patience->shared) /* else another may sleep on; at worst the bell is rung for nobody */
+            rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
+        return over || err == -EAGAIN ? 0 : err;
     }
 }
 
@@ -172,8 +178,8 @@ static void adapt(rbx_patience *patience, uint64_t waited_ns)
         patience->spin_ns = spin / 2 > least ? spin / 2 : least;
 }
 
-int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t deadline,
-                    rbx_patience *patience)
+int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t slice_ns,
+                    uint64_t deadline, rbx_patience *patience)
 {
     const struct wait wait = {.bell = bell, .word = word, .seen = seen};
     bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->spin_ns > 0;
@@ -183,7 +189,7 @@ int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uin
     bool never_sleeps = patience->how != RBX_WAIT_SLEEP;
     bool yields = patience->how == RBX_WAIT_YIELD || patience->same_core;
     uint64_t slice_ends =
-        earlier(begun + (never_sleeps ? SPINNER_SLICE_NS : RBX_SLICE_NS), deadline);
+        earlier(begun + (never_sleeps ? earlier(SPINNER_SLICE_NS, slice_ns) : slice_ns), deadline);
     uint64_t spin = patience->same_core ? patience->most_ns / SPIN_SHARE : patience->spin_ns;
     uint64_t spin_ends = never_sleeps ? slice_ends : earlier(begun + spin, slice_ends);
     if (spin_ends > begun && sees_until(&wait, spin_ends, yields)) {

@@ -8,9 +8,12 @@
 
 #include <ringbox/wait.h>
 
-/* Says on the bell whether this process may use membarrier, as who publishes and as who sleeps. */
-void rbx_bell_join_as_publisher(rbx_bell *bell);
-void rbx_bell_join_as_sleeper(rbx_bell *bell);
+/*
+ * Says on the bell whether this process may use membarrier, as who publishes and as who sleeps. On a
+ * bell that many share, one that may not is remembered for good.
+ */
+void rbx_bell_join_as_publisher(rbx_bell *bell, bool shared);
+void rbx_bell_join_as_sleeper(rbx_bell *bell, bool shared);
 
 /* Wakes whoever sleeps; true if somebody did. After a publication that the sleeper waits for. */
 bool rbx_bell_ring(rbx_bell *bell, bool in_process);
@@ -25,8 +28,9 @@ bool rbx_bell_fence(rbx_bell *bell);
 /* Keeps the core, and looks at nothing that others write. */
 void rbx_wait_a_little(uint64_t ns);
 
-/* -EINVAL when the options make no sense. */
-int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process);
+/* -EINVAL when the options make no sense. `shared`: others sleep on the same bell. */
+int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process,
+                      bool shared);
 
 /* When a timeout that begins now ends. Never 0. */
 uint64_t rbx_wait_deadline(uint64_t timeout_ns);
@@ -35,7 +39,7 @@ uint64_t rbx_wait_deadline(uint64_t timeout_ns);
  * Waits until *word is no longer `seen` or the bell is shut: 0. -ETIMEDOUT at the deadline; -EINTR
  * when a signal handler has run; -EAGAIN after a slice: look whether the peer lives.
  */
-int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t deadline,
-                    rbx_patience *patience);
+int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t slice_ns,
+                    uint64_t deadline, rbx_patience *patience);
 
 #endif

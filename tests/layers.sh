@@ -26,7 +26,7 @@ os     calls  os
 base   -      api error version atomic
 box    -      box
 sync   -      wait mutex rwlock event sem cell
-ring   -      ring spsc mpmc message
+ring   -      ring hot spsc mpmc locked message
 whole  -      ringbox
 tools  calls  cli bench/ examples/
 tests  calls  tests/

@@ -25,6 +25,10 @@ typedef std::atomic<uint32_t> rbx_atomic32;
 #define rbx_load_acquire(at) ((at)->load(std::memory_order_acquire))
 #define rbx_store_relaxed(at, value) ((at)->store((value), std::memory_order_relaxed))
 #define rbx_store_release(at, value) ((at)->store((value), std::memory_order_release))
+/* May fail for no reason; on failure *expected is what it says. */
+#define rbx_swap_if_release(at, expected, value)                                                   \
+    ((at)->compare_exchange_weak(*(expected), (value), std::memory_order_release,                  \
+                                 std::memory_order_relaxed))
 /* Orders the compiler, not the processor. */
 #define rbx_compiler_barrier() (std::atomic_signal_fence(std::memory_order_seq_cst))
 
@@ -39,6 +43,10 @@ typedef _Atomic uint32_t rbx_atomic32;
 #define rbx_load_acquire(at) atomic_load_explicit((at), memory_order_acquire)
 #define rbx_store_relaxed(at, value) atomic_store_explicit((at), (value), memory_order_relaxed)
 #define rbx_store_release(at, value) atomic_store_explicit((at), (value), memory_order_release)
+/* May fail for no reason; on failure *expected is what it says. */
+#define rbx_swap_if_release(at, expected, value)                                                   \
+    atomic_compare_exchange_weak_explicit((at), (expected), (value), memory_order_release,         \
+                                          memory_order_relaxed)
 /* Orders the compiler, not the processor. */
 #define rbx_compiler_barrier() atomic_signal_fence(memory_order_seq_cst)
 
@@ -46,6 +54,7 @@ typedef _Atomic uint32_t rbx_atomic32;
 #define rbx_full_fence() atomic_thread_fence(memory_order_seq_cst)
 #define rbx_or_seq_cst(at, bits) atomic_fetch_or_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_and_seq_cst(at, bits) atomic_fetch_and_explicit((at), (bits), memory_order_seq_cst)
+#define rbx_add_seq_cst(at, more) atomic_fetch_add_explicit((at), (more), memory_order_seq_cst)
 #define rbx_swap_if_seq_cst(at, expected, value)                                                   \
     atomic_compare_exchange_strong_explicit((at), (expected), (value), memory_order_seq_cst,       \
                                             memory_order_seq_cst)

@@ -45,10 +45,19 @@
 #include <stdint.h>
 
 #include <ringbox/api.h>
+#include <ringbox/hot.h>
+#include <ringbox/locked.h>
+#include <ringbox/mpmc.h>
 #include <ringbox/ring.h>
 #include <ringbox/spsc.h>
 
 RBX_BEGIN_DECLS
+
+/* For untyped calls: what rbx_KIND_verb answers. The kind is the endpoint's own note of it. */
+#define RBX_BY_KIND(end, verb, ...)                                                                \
+    (rbx_likely((end)->kind == RBX_SPSC)   ? rbx_spsc_##verb(end, __VA_ARGS__)                     \
+     : rbx_likely((end)->kind == RBX_MPMC) ? rbx_mpmc_##verb(end, __VA_ARGS__)                     \
+                                           : rbx_locked_##verb(end, __VA_ARGS__))
 
 /* In place, message i lies at (char *)first + i * stride. */
 RBX_INLINE size_t rbx_stride(const rbx_rx *rx)
@@ -58,12 +67,12 @@ RBX_INLINE size_t rbx_stride(const rbx_rx *rx)
 
 RBX_INLINE int rbx_try_send(rbx_tx *tx, const void *message)
 {
-    return rbx_spsc_try_send(tx, message, tx->frame);
+    return RBX_BY_KIND(tx, try_send, message, tx->frame);
 }
 
 RBX_INLINE int rbx_send_for(rbx_tx *tx, const void *message, uint64_t timeout_ns)
 {
-    return rbx_spsc_send_for(tx, message, timeout_ns, tx->frame);
+    return RBX_BY_KIND(tx, send_for, message, timeout_ns, tx->frame);
 }
 
 RBX_INLINE int rbx_send(rbx_tx *tx, const void *message)
@@ -73,13 +82,13 @@ RBX_INLINE int rbx_send(rbx_tx *tx, const void *message)
 
 RBX_INLINE ptrdiff_t rbx_try_send_n(rbx_tx *tx, const void *messages, size_t count)
 {
-    return rbx_spsc_try_send_n(tx, messages, count, tx->frame);
+    return RBX_BY_KIND(tx, try_send_n, messages, count, tx->frame);
 }
 
 RBX_INLINE ptrdiff_t rbx_send_n_for(rbx_tx *tx, const void *messages, size_t count,
                                     uint64_t timeout_ns)
 {
-    return rbx_spsc_send_n_for(tx, messages, count, timeout_ns, tx->frame);
+    return RBX_BY_KIND(tx, send_n_for, messages, count, timeout_ns, tx->frame);
 }
 
 RBX_INLINE ptrdiff_t rbx_send_n(rbx_tx *tx, const void *messages, size_t count)
@@ -89,12 +98,12 @@ RBX_INLINE ptrdiff_t rbx_send_n(rbx_tx *tx, const void *messages, size_t count)
 
 RBX_INLINE int rbx_try_claim(rbx_tx *tx, void **place)
 {
-    return rbx_spsc_try_claim(tx, place, tx->frame);
+    return RBX_BY_KIND(tx, try_claim, place, tx->frame);
 }
 
 RBX_INLINE int rbx_claim_for(rbx_tx *tx, void **place, uint64_t timeout_ns)
 {
-    return rbx_spsc_claim_for(tx, place, timeout_ns, tx->frame);
+    return RBX_BY_KIND(tx, claim_for, place, timeout_ns, tx->frame);
 }
 
 RBX_INLINE int rbx_claim(rbx_tx *tx, void **place)
@@ -104,22 +113,22 @@ RBX_INLINE int rbx_claim(rbx_tx *tx, void **place)
 
 RBX_INLINE int rbx_commit(rbx_tx *tx)
 {
-    return rbx_spsc_commit(tx, tx->frame);
+    return RBX_BY_KIND(tx, commit, tx->frame);
 }
 
 RBX_INLINE int rbx_abort(rbx_tx *tx)
 {
-    return rbx_spsc_abort(tx, tx->frame);
+    return RBX_BY_KIND(tx, abort, tx->frame);
 }
 
 RBX_INLINE int rbx_try_recv(rbx_rx *rx, void *message)
 {
-    return rbx_spsc_try_recv(rx, message, rx->frame);
+    return RBX_BY_KIND(rx, try_recv, message, rx->frame);
 }
 
 RBX_INLINE int rbx_recv_for(rbx_rx *rx, void *message, uint64_t timeout_ns)
 {
-    return rbx_spsc_recv_for(rx, message, timeout_ns, rx->frame);
+    return RBX_BY_KIND(rx, recv_for, message, timeout_ns, rx->frame);
 }
 
 RBX_INLINE int rbx_recv(rbx_rx *rx, void *message)
@@ -129,12 +138,12 @@ RBX_INLINE int rbx_recv(rbx_rx *rx, void *message)
 
 RBX_INLINE ptrdiff_t rbx_try_recv_n(rbx_rx *rx, void *messages, size_t most)
 {
-    return rbx_spsc_try_recv_n(rx, messages, most, rx->frame);
+    return RBX_BY_KIND(rx, try_recv_n, messages, most, rx->frame);
 }
 
 RBX_INLINE ptrdiff_t rbx_recv_n_for(rbx_rx *rx, void *messages, size_t most, uint64_t timeout_ns)
 {
-    return rbx_spsc_recv_n_for(rx, messages, most, timeout_ns, rx->frame);
+    return RBX_BY_KIND(rx, recv_n_for, messages, most, timeout_ns, rx->frame);
 }
 
 RBX_INLINE ptrdiff_t rbx_recv_n(rbx_rx *rx, void *messages, size_t most)
@@ -144,13 +153,13 @@ RBX_INLINE ptrdiff_t rbx_recv_n(rbx_rx *rx, void *messages, size_t most)
 
 RBX_INLINE ptrdiff_t rbx_try_peek_n(rbx_rx *rx, const void **messages, size_t most)
 {
-    return rbx_spsc_try_peek_n(rx, messages, most, rx->frame);
+    return RBX_BY_KIND(rx, try_peek_n, messages, most, rx->frame);
 }
 
 RBX_INLINE ptrdiff_t rbx_peek_n_for(rbx_rx *rx, const void **messages, size_t most,
                                     uint64_t timeout_ns)
 {
-    return rbx_spsc_peek_n_for(rx, messages, most, timeout_ns, rx->frame);
+    return RBX_BY_KIND(rx, peek_n_for, messages, most, timeout_ns, rx->frame);
 }
 
 RBX_INLINE ptrdiff_t rbx_peek_n(rbx_rx *rx, const void **messages, size_t most)
@@ -177,13 +186,13 @@ RBX_INLINE int rbx_peek(rbx_rx *rx, const void **message)
 
 RBX_INLINE int rbx_release_n(rbx_rx *rx, size_t count)
 {
-    return rbx_spsc_release_n(rx, count);
+    return RBX_BY_KIND(rx, release_n, count, rx->frame);
 }
 
 /* All that was shown. */
 RBX_INLINE int rbx_release(rbx_rx *rx)
 {
-    return rbx_spsc_release_n(rx, rx->shown);
+    return RBX_BY_KIND(rx, release_n, rx->shown, rx->frame);
 }
 
 /* For RBX_RING_TYPE: opens, and refuses with -EPROTO messages of another kind, size or framing. */
@@ -211,6 +220,8 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
 
 /* The kind of ring as RBX_RING_TYPE is given it, and the calls that it means. */
 #define RBX_CALL_SPSC(verb) rbx_spsc_##verb
+#define RBX_CALL_MPMC(verb) rbx_mpmc_##verb
+#define RBX_CALL_LOCKED(verb) rbx_locked_##verb
 
 /*
  * At file scope, without a semicolon. `type` is copied byte by byte, between processes: no pointers
@@ -227,7 +238,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE struct rbx_frame name##_frame(void)                                                 \
     {                                                                                              \
         RBX_ASSERT_MESSAGE(type);                                                                  \
-        return rbx_frame_for(sizeof(type), RBX_ALIGNOF(type));                                     \
+        return RBX_CALL_##KIND(frame_for)(sizeof(type), RBX_ALIGNOF(type));                        \
     }                                                                                              \
     RBX_INLINE int name##_open(rbx_ring **ring, const char *ring_name,                             \
                                const rbx_ring_options *options)                                    \
@@ -371,7 +382,7 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     }                                                                                              \
     RBX_INLINE int name##_release_n(name##_rx *rx, size_t count)                                   \
     {                                                                                              \
-        return RBX_CALL_##KIND(release_n)(&rx->end, count);                                        \
+        return RBX_CALL_##KIND(release_n)(&rx->end, count, name##_frame());                        \
     }                                                                                              \
     RBX_INLINE int name##_release(name##_rx *rx)                                                   \
     {                                                                                              \

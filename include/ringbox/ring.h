@@ -65,8 +65,19 @@ typedef struct rbx_ring rbx_ring;
 #define RBX_MESSAGE_ALIGNMENT_MAX ((size_t)64)
 
 typedef enum rbx_ring_kind {
-    RBX_SPSC = 0, /* one sender, one receiver */
+    RBX_SPSC = 0,   /* one sender, one receiver */
+    RBX_MPMC = 1,   /* many of both */
+    RBX_LOCKED = 2, /* many of both, under one lock */
 } rbx_ring_kind;
+
+#define RBX_SEATS 32U /* senders, and receivers, that a ring of many has room for unless told */
+#define RBX_SEATS_MAX 256U
+
+enum rbx_ring_flags {
+    RBX_STRICT = 1, /* MPMC: nobody waits for one that is stopped in the middle of a call */
+    RBX_DROP = 2,   /* MPMC: a message in the hands of a receiver that dies is dropped, and counted,
+                       rather than given to the next one */
+};
 
 typedef struct rbx_ring_options {
     rbx_ring_kind kind;
@@ -74,7 +85,11 @@ typedef struct rbx_ring_options {
     size_t alignment;    /* of messages in place: a power of two up to 64; 0 means what the size
                             suggests, at most 8 (when joining, any) */
     size_t capacity;     /* messages that can wait, at least; when joining, 0 for any */
-    uint64_t tag;        /* yours: kept in a new ring; when not 0, must equal an existing ring's */
+    unsigned
+        senders; /* that can be open at a time, but for RBX_SPSC: up to RBX_SEATS_MAX; 0 means */
+    unsigned receivers; /* RBX_SEATS (when joining, any) */
+    unsigned flags;     /* enum rbx_ring_flags; when joining, those that it must have */
+    uint64_t tag;       /* yours: kept in a new ring; when not 0, must equal an existing ring's */
     rbx_box_options
         box; /* where a named ring lives; `size`, `tag`, `raw` and `init` are not yours */
 } rbx_ring_options;
@@ -117,6 +132,25 @@ RBX_API rbx_box *rbx_ring_box(const rbx_ring *ring);
  */
 RBX_API int rbx_ring_shutdown(rbx_ring *ring);
 
+/* What has been done about the dead; see rbx_ring_repair. */
+typedef struct rbx_repaired {
+    uint64_t senders, receivers; /* that had died */
+    uint64_t tombstones;         /* places that a sender had taken and not filled */
+    uint64_t redelivered; /* messages that a receiver had taken and not released: for the next */
+    uint64_t dropped;     /* likewise, in a ring with RBX_DROP */
+    uint64_t returned;    /* slots that held nothing any more */
+    uint64_t suspect;     /* seats left alone: see RBX_END_SUSPECT (only of this repair) */
+} rbx_repaired;
+
+/*
+ * Sees to those that have died, at once rather than when somebody has waited for them: 0, also when
+ * there was nothing to do. *repaired, which may be NULL, says what was done. Only a ring with
+ * RBX_MPMC ever needs it. -EAGAIN when another process is at it, -EACCES when the ring was opened
+ * read-only, -EBADF in a child that inherited it, -ENOTSUP in memory of your own, where nobody
+ * knows who lives.
+ */
+RBX_API int rbx_ring_repair(rbx_ring *ring, rbx_repaired *repaired);
+
 typedef enum rbx_end_state {
     RBX_END_NONE = 0, /* not open */
     RBX_END_ALIVE,
@@ -137,19 +171,28 @@ typedef struct rbx_end_info {
 
 typedef struct rbx_ring_info {
     rbx_ring_kind kind;
+    unsigned flags;
     size_t message_size, alignment, capacity;
     uint64_t tag;
-    uint64_t sent, received; /* messages, since the ring was made */
-    uint64_t high_water;     /* how many were waiting at most: as the sender saw whenever it had
+    uint64_t sent, received; /* messages, since the ring was made; with RBX_MPMC also places given
+                                up, by abort or by a death */
+    uint64_t high_water;     /* how many were waiting at most: as a sender saw whenever it had
                                 used up a quarter of the ring: so up to a quarter too many, and
                                 those of a batch */
     bool shut;
-    rbx_end_info tx, rx;
+    unsigned senders, receivers; /* seats; rbx_ring_sender and rbx_ring_receiver show each */
+    rbx_end_info tx, rx;   /* of all of them: the counters' sums, the state and process of the one
+                              that matters most: alive before suspect, unknown, dead, none */
+    rbx_repaired repaired; /* since the ring was made */
 } rbx_ring_info;
 
 /* Any thread may call it at any time; so the figures are of nearly the same moment. But `sent` and
    `received` are exactly where an endpoint goes on that has just been opened. */
 RBX_API int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info);
+
+/* Seat `index` of the senders (receivers): -EINVAL when there is none. */
+RBX_API int rbx_ring_sender(const rbx_ring *ring, unsigned index, rbx_end_info *info);
+RBX_API int rbx_ring_receiver(const rbx_ring *ring, unsigned index, rbx_end_info *info);
 
 /* Where messages lie in a frame, which is a few whole cache lines: header, padding, messages. */
 struct rbx_frame {
@@ -167,27 +210,41 @@ enum rbx_hold {
     RBX_HOLD_ENDED, /* the ring was shut down: -EPIPE for good */
 };
 
-/*
- * The endpoints. Yours to place (and to zero, where one may be closed that was never opened), else
- * only for the calls here and in message.h: the hot ones are inline, so the layout is public. Its
- * first words are all that a send or receive writes.
- */
-typedef struct rbx_tx {
-    uint64_t at;     /* frame number << 8 | messages published in it; what *head says */
-    uint64_t limit;  /* the value of `at` that needs a closer look: end of the frame, or `hold` */
-    char *head;      /* the frame in hand, which its header begins */
-    uint64_t credit; /* frames that may be begun before `freed` must be read */
-    rbx_bell *bell;  /* the receiver's */
-    struct rbx_frame frame;
-    uint32_t hold;
+/* What is shared about an endpoint. Only its holder writes to it, and who repairs a dead one's. */
+struct rbx_seat {
+    rbx_atomic64 at;   /* SPSC sender: number of the frame in hand, << 8; SPSC receiver: its exact
+                          position; MPMC: its intent */
+    rbx_atomic64 owed; /* MPMC (docs/mpmc.md) */
+    rbx_atomic64 missed;
+    rbx_atomic64 sleeps;
+    rbx_atomic64 wakes;
+    rbx_atomic64 high_water; /* SPSC sender: frames */
+    rbx_atomic32 openings;   /* twice how often it was opened, less one while open */
+    rbx_atomic32 pid;
+    rbx_atomic32 only_core; /* 1 + the one core that its thread may use; 0: it may use several */
+    rbx_atomic32 taken;     /* in memory of the caller's, where there are no locks */
+    rbx_atomic64 start;     /* pid, start and namespace: for people, and to tell a suspect */
+    rbx_atomic64 pid_namespace;
+    uint8_t pad[48];
+};
+
+/* Of senders, and of receivers. */
+struct rbx_mourning {
+    rbx_atomic64 died[2]; /* so many */
+    rbx_atomic64 last[2]; /* the last of those, while nobody has opened that end since; else 0 */
+};
+
+/* Of the endpoints, what the kinds of ring keep. The first words are all that a send or receive
+   writes. */
+struct rbx_spsc_tx {
+    uint64_t at;       /* frame number << 8 | messages published in it; what *head says */
+    uint64_t limit;    /* the value of `at` that needs a closer look: end of the frame, or `hold` */
+    char *head;        /* the frame in hand, which its header begins */
+    uint64_t credit;   /* frames that may be begun before `freed` must be read */
     char *first, *end; /* of all frames */
-    struct rbx_spsc *spsc;
+    struct rbx_spsc *shared;
     uint64_t frames;
-    rbx_ring *ring;
-    rbx_patience patience;
-    uint32_t mourned; /* the receiver, counted by openings, whose death has been reported */
-    char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
-} rbx_tx;
+};
 
 struct rbx_cursor {
     uint64_t at;   /* frame number << 8 | messages taken from it */
@@ -195,22 +252,68 @@ struct rbx_cursor {
     char *head;    /* the frame in hand, which its header begins */
 };
 
-typedef struct rbx_rx {
+struct rbx_spsc_rx {
     struct rbx_cursor now;
     rbx_atomic64 *position; /* where a successor goes on: a copy of now.at */
     uint64_t owed;          /* frames used up and not yet given back */
     uint64_t lazy;          /* how many that may become */
+    char *first, *end;
+    struct rbx_spsc *shared;
+    uint64_t frames;
+    uint64_t dry_at;  /* the position where it last waited */
+    uint32_t no_slip; /* so many waits more are not to begin with a slip */
+    uint32_t unshown; /* between peek and release: messages known, but not shown */
+};
+
+/* Either end of a ring of many: they mirror each other. */
+struct rbx_mpmc_end {
+    rbx_atomic64 *index;  /* `tail` for a sender, `head` for a receiver */
+    rbx_atomic64 *intent; /* its seat's */
+    char *slots;
+    uint64_t mask;  /* slots - 1 */
+    uint64_t lap;   /* slots << 8 */
+    rbx_bell *bell; /* of the other end */
+    struct rbx_mpmc *shared;
+    uint64_t held;         /* position << 8 between claim and commit, or peek and release */
+    uint64_t orphans_seen; /* receivers: no orphan is there as long as the ring counts so many */
+    uint64_t quarter;      /* senders: a quarter of the ring is used up where no bit of it is set */
+    uint64_t strict;
+    uint64_t stuck_at, stuck_since; /* slow paths: the position, and when it was first found so */
+};
+
+/*
+ * The endpoints. Yours to place (and to zero, where one may be closed that was never opened), else
+ * only for the calls here and in message.h: the hot ones are inline, so the layout is public.
+ */
+typedef struct rbx_tx {
+    union {
+        struct rbx_spsc_tx spsc;
+        struct rbx_mpmc_end mpmc;
+    };
+    rbx_bell *bell; /* the receivers' */
     struct rbx_frame frame;
     uint32_t hold;
-    char *first, *end;
-    struct rbx_spsc *spsc;
-    uint64_t frames;
+    rbx_ring_kind kind;
+    uint32_t seat; /* its number */
     rbx_ring *ring;
-    uint32_t shown, unshown; /* between peek and release: messages shown, and others known */
-    uint64_t dry_at;         /* the position where it last waited */
-    uint32_t no_slip;        /* so many waits more are not to begin with a slip */
     rbx_patience patience;
-    uint32_t mourned; /* likewise the sender */
+    uint32_t mourned; /* the death of the other end, counted by openings, that has been reported */
+    char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
+} rbx_tx;
+
+typedef struct rbx_rx {
+    union {
+        struct rbx_spsc_rx spsc;
+        struct rbx_mpmc_end mpmc;
+    };
+    struct rbx_frame frame;
+    uint32_t hold;
+    rbx_ring_kind kind;
+    uint32_t seat;
+    uint32_t shown; /* messages, between peek and release */
+    rbx_ring *ring;
+    rbx_patience patience;
+    uint32_t mourned;
     char apart[64];
 } rbx_rx;
 

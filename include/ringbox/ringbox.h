@@ -7,7 +7,10 @@
 #include <ringbox/atomic.h>
 #include <ringbox/box.h>
 #include <ringbox/error.h>
+#include <ringbox/hot.h>
+#include <ringbox/locked.h>
 #include <ringbox/message.h>
+#include <ringbox/mpmc.h>
 #include <ringbox/ring.h>
 #include <ringbox/spsc.h>
 #include <ringbox/version.h>

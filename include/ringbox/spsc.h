@@ -35,43 +35,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <ringbox/api.h>
 #include <ringbox/atomic.h>
+#include <ringbox/hot.h>
 #include <ringbox/ring.h>
 #include <ringbox/wait.h>
 
 RBX_BEGIN_DECLS
-
-#define RBX_INLINE static inline __attribute__((always_inline, unused))
-#define rbx_likely(condition) __builtin_expect(!!(condition), 1)
-#define rbx_unlikely(condition) __builtin_expect(!!(condition), 0)
-
-/* One for each end. Others read it, relaxed: counters of nearly the same moment will do. */
-struct rbx_spsc_seat {
-    rbx_atomic64 at; /* sender: number of the frame in hand, << 8; receiver: its exact position */
-    rbx_atomic64 missed;
-    rbx_atomic64 sleeps;
-    rbx_atomic64 wakes;
-    rbx_atomic64 high_water; /* sender only: frames */
-    rbx_atomic32 openings;   /* twice how often it was opened, less one while open */
-    rbx_atomic32 pid;
-    rbx_atomic32 only_core; /* 1 + the one core that its thread may use; 0: it may use several */
-    rbx_atomic32 reserved;
-    rbx_atomic64 start; /* pid, start and namespace: for people, and to tell a suspect */
-    rbx_atomic64 pid_namespace;
-};
 
 /*
  * What both ends share, between the ring's constant header and its frames. Each group has two lines
  * of its own, since processors fetch lines in pairs.
  */
 struct rbx_spsc {
-    struct rbx_spsc_seat tx; /* the sender writes */
-    uint8_t tx_pad[128 - sizeof(struct rbx_spsc_seat)];
-    struct rbx_spsc_seat rx; /* the receiver writes; not on the sender's hot path */
-    uint8_t rx_pad[128 - sizeof(struct rbx_spsc_seat)];
+    struct rbx_seat tx; /* the sender writes */
+    struct rbx_seat rx; /* the receiver writes; not on the sender's hot path */
     rbx_atomic64 freed; /* the receiver writes: the first frame that is not given back */
     uint8_t freed_pad[120];
     rbx_bell message; /* the receiver sleeps on it; read after each publication */
@@ -86,7 +65,7 @@ struct rbx_spsc {
  * two lines for small messages that do not fill one, when they hold more than twice as many; three
  * for two messages that would take two lines each.
  */
-RBX_INLINE struct rbx_frame rbx_frame_for(size_t size, size_t alignment)
+RBX_INLINE struct rbx_frame rbx_spsc_frame_for(size_t size, size_t alignment)
 {
     size_t stride = (size + alignment - 1) / alignment * alignment;
     size_t offset = alignment > 8 ? alignment : 8;
@@ -108,9 +87,6 @@ RBX_INLINE struct rbx_frame rbx_frame_for(size_t size, size_t alignment)
 RBX_API int rbx_spsc_more_credit(rbx_tx *tx);
 /* After publishing `sent` messages, the bell had a bit: how many of them will be received. */
 RBX_API ptrdiff_t rbx_spsc_answer_bell(rbx_tx *tx, size_t sent);
-/* Why nothing can be sent (received) now: what `hold` says. */
-RBX_API int rbx_tx_refuse(rbx_tx *tx);
-RBX_API int rbx_rx_refuse(rbx_rx *rx);
 /* The header shows nothing new. 0: it does now. -EAGAIN: empty. */
 RBX_API int rbx_spsc_nothing_new(rbx_rx *rx);
 /* All frames before the one in hand; and stores the position. */
@@ -121,75 +97,6 @@ RBX_API void rbx_spsc_give_back(rbx_rx *rx);
  */
 RBX_API int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline);
 RBX_API int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline);
-/* commit without claim, release without peek, more than was peeked: -EINVAL. */
-RBX_API int rbx_tx_misuse(rbx_tx *tx);
-RBX_API int rbx_rx_misuse(rbx_rx *rx);
-
-/*
- * For what a call should do at once: compilers that know the size of a copy from 64 bytes on may
- * make one instruction of it that takes long to begin.
- */
-RBX_INLINE void rbx_copy_large(char *to, const char *from, size_t size)
-{
-    __asm__("" : "+r"(size));
-    memcpy(to, from, size);
-}
-
-/*
- * Word by word: a wide load of what was just written field by field would have to wait until those
- * stores have left the store buffer, and with them for the line of the message before.
- */
-RBX_INLINE void rbx_copy_in(char *to, const char *from, size_t size)
-{
-    size_t done = 0;
-    if (size > 256) {
-        rbx_copy_large(to, from, size);
-        return;
-    }
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC unroll 8
-#endif
-    for (; done + 8 <= size; done += 8) {
-        uint64_t word;
-        memcpy(&word, from + done, 8);
-        __asm__("" : "+r"(word)); /* else compilers join the words again */
-        memcpy(to + done, &word, 8);
-    }
-    if (size & 4) {
-        uint32_t word;
-        memcpy(&word, from + done, 4);
-        __asm__("" : "+r"(word));
-        memcpy(to + done, &word, 4);
-        done += 4;
-    }
-    if (size & 2) {
-        memcpy(to + done, from + done, 2);
-        done += 2;
-    }
-    if (size & 1)
-        to[done] = from[done];
-}
-
-/* What another core wrote: wide loads are fine. */
-RBX_INLINE void rbx_copy_out(char *to, const char *from, size_t size)
-{
-    if (size <= 32 || !__builtin_constant_p(size)) {
-        memcpy(to, from, size);
-    } else if (size <= 256) {
-        size_t done = 0;
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC unroll 16
-#endif
-        for (; done + 16 <= size; done += 16) {
-            memcpy(to + done, from + done, 16);
-            __asm__("" ::: "memory"); /* else compilers make one copy of it again */
-        }
-        memcpy(to + size - 16, from + size - 16, 16);
-    } else {
-        rbx_copy_large(to, from, size);
-    }
-}
-
 /* `n` messages, next to each other outside of the ring. A whole frame of small ones is the usual
    case of a batch: then the size is a constant of the typed calls. */
 RBX_INLINE void rbx_copy_run_in(char *to, const char *from, size_t n, struct rbx_frame g)
@@ -232,45 +139,32 @@ RBX_INLINE char *rbx_spsc_place(char *frame, uint64_t at, struct rbx_frame g)
 
 /* --- Sending --- */
 
-/*
- * The lines of a frame that was given back are still in the receiver's cache: asked for early, they
- * are there when they are written.
- */
-RBX_INLINE void rbx_prefetch_to_write(const char *frame, size_t bytes)
-{
-#if defined(__x86_64__)
-    for (size_t line = 0; line < bytes && line < 256; line += 64)
-        __asm__ __volatile__("prefetchw %0" : : "m"(frame[line]));
-#else
-    for (size_t line = 0; line < bytes && line < 256; line += 64)
-        __builtin_prefetch(frame + line, 1);
-#endif
-}
-
 /* Called when at == limit: makes the next frame the one in hand. */
 RBX_INLINE int rbx_spsc_next_frame(rbx_tx *tx, struct rbx_frame g)
 {
     if (rbx_unlikely(tx->hold != RBX_HOLD_NONE))
         return rbx_tx_refuse(tx);
-    if (rbx_unlikely(tx->credit == 0)) {
+    if (rbx_unlikely(tx->spsc.credit == 0)) {
         int err = rbx_spsc_more_credit(tx);
         if (err < 0)
             return err;
     }
-    tx->credit--;
-    tx->head = rbx_spsc_after(tx->head, tx->first, tx->end, g);
-    if (tx->credit > 0)
-        rbx_prefetch_to_write(rbx_spsc_after(tx->head, tx->first, tx->end, g), g.bytes);
-    tx->at = ((tx->at >> 8) + 1) << 8;
-    tx->limit = tx->at + g.per_frame;
-    rbx_store_relaxed(&tx->spsc->tx.at, tx->at); /* I4: the header's release (S1) comes after it */
+    tx->spsc.credit--;
+    tx->spsc.head = rbx_spsc_after(tx->spsc.head, tx->spsc.first, tx->spsc.end, g);
+    if (tx->spsc.credit > 0)
+        rbx_prefetch_to_write(rbx_spsc_after(tx->spsc.head, tx->spsc.first, tx->spsc.end, g),
+                              g.bytes);
+    tx->spsc.at = ((tx->spsc.at >> 8) + 1) << 8;
+    tx->spsc.limit = tx->spsc.at + g.per_frame;
+    rbx_store_relaxed(&tx->spsc.shared->tx.at,
+                      tx->spsc.at); /* I4: the header's release (S1) comes after it */
     return 0;
 }
 
 /* Makes sure that there is room in the frame in hand. */
 RBX_INLINE int rbx_spsc_has_room(rbx_tx *tx, struct rbx_frame g)
 {
-    if (rbx_unlikely(tx->at == tx->limit)) {
+    if (rbx_unlikely(tx->spsc.at == tx->spsc.limit)) {
         int err = rbx_spsc_next_frame(tx, g);
         if (err < 0)
             return err;
@@ -284,7 +178,7 @@ RBX_INLINE int rbx_spsc_has_room(rbx_tx *tx, struct rbx_frame g)
 /* Publishes all messages before `at` in the frame in hand. */
 RBX_INLINE void rbx_spsc_publish(rbx_tx *tx, char *head, uint64_t at)
 {
-    tx->at = at;
+    tx->spsc.at = at;
     rbx_store_release(rbx_spsc_header(head), at); /* S1 */
 }
 
@@ -301,8 +195,8 @@ RBX_INLINE int rbx_spsc_try_send(rbx_tx *tx, const void *message, struct rbx_fra
     int err = rbx_spsc_has_room(tx, g);
     if (rbx_unlikely(err < 0))
         return err;
-    char *head = tx->head;
-    uint64_t at = tx->at;
+    char *head = tx->spsc.head;
+    uint64_t at = tx->spsc.at;
     rbx_copy_in(rbx_spsc_place(head, at, g), (const char *)message, g.message_size);
     rbx_spsc_publish(tx, head, at + 1);
     return rbx_spsc_sent(tx);
@@ -319,10 +213,10 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
         err = rbx_spsc_has_room(tx, g);
         if (rbx_unlikely(err < 0))
             break;
-        char *head = tx->head;
-        uint64_t at = tx->at;
+        char *head = tx->spsc.head;
+        uint64_t at = tx->spsc.at;
         char *to = rbx_spsc_place(head, at, g);
-        size_t n = (size_t)(tx->limit - at);
+        size_t n = (size_t)(tx->spsc.limit - at);
         if (n > count - sent)
             n = count - sent;
         rbx_copy_run_in(to, from, n, g);
@@ -345,9 +239,9 @@ RBX_INLINE int rbx_spsc_try_claim(rbx_tx *tx, void **place, struct rbx_frame g)
     int err = rbx_spsc_has_room(tx, g);
     if (rbx_unlikely(err < 0))
         return err;
-    *place = rbx_spsc_place(tx->head, tx->at, g);
+    *place = rbx_spsc_place(tx->spsc.head, tx->spsc.at, g);
     tx->hold = RBX_HOLD_PLACE;
-    tx->limit = tx->at; /* so that every other call takes the closer look */
+    tx->spsc.limit = tx->spsc.at; /* so that every other call takes the closer look */
     return 0;
 }
 
@@ -356,7 +250,7 @@ RBX_INLINE int rbx_spsc_abort(rbx_tx *tx, struct rbx_frame g)
     if (rbx_unlikely(tx->hold != RBX_HOLD_PLACE))
         return rbx_tx_misuse(tx);
     tx->hold = RBX_HOLD_NONE;
-    tx->limit = (tx->at & ~(uint64_t)255) + g.per_frame;
+    tx->spsc.limit = (tx->spsc.at & ~(uint64_t)255) + g.per_frame;
     return 0;
 }
 
@@ -365,7 +259,7 @@ RBX_INLINE int rbx_spsc_commit(rbx_tx *tx, struct rbx_frame g)
     int err = rbx_spsc_abort(tx, g);
     if (rbx_unlikely(err < 0))
         return err;
-    rbx_spsc_publish(tx, tx->head, tx->at + 1);
+    rbx_spsc_publish(tx, tx->spsc.head, tx->spsc.at + 1);
     return rbx_spsc_sent(tx);
 }
 
@@ -373,8 +267,8 @@ RBX_INLINE int rbx_spsc_commit(rbx_tx *tx, struct rbx_frame g)
 
 /*
  * Called when at == seen: 0 when there are messages from `at` on, in the frame in hand. The cursor
- * is rx->now; or a batch's copy of it, which the compiler keeps in registers, and which counts at
- * the end of the batch only: who dies in it has received nothing. A batch that `has_some` ends
+ * is rx->spsc.now; or a batch's copy of it, which the compiler keeps in registers, and which counts
+ * at the end of the batch only: who dies in it has received nothing. A batch that `has_some` ends
  * where it finds no more.
  */
 RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, bool has_some, struct rbx_frame g)
@@ -382,10 +276,10 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, bool has_some, 
     if (rbx_unlikely(rx->hold != RBX_HOLD_NONE))
         return rbx_rx_refuse(rx);
     if (rbx_spsc_index(now->at) == g.per_frame) {
-        now->head = rbx_spsc_after(now->head, rx->first, rx->end, g);
+        now->head = rbx_spsc_after(now->head, rx->spsc.first, rx->spsc.end, g);
         now->seen = now->at = ((now->at >> 8) + 1) << 8;
-        if (rbx_unlikely(++rx->owed >= rx->lazy) &&
-            now == &rx->now) /* I3; a batch does so at its end */
+        if (rbx_unlikely(++rx->spsc.owed >= rx->spsc.lazy) &&
+            now == &rx->spsc.now) /* I3; a batch does so at its end */
             rbx_spsc_give_back(rx);
     }
     uint64_t header = rbx_load_acquire(rbx_spsc_header(now->head)); /* S1 */
@@ -393,9 +287,9 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, bool has_some, 
     if (rbx_unlikely(header - now->at - 1 >= g.per_frame - rbx_spsc_index(now->at))) {
         if (has_some)
             return -EAGAIN;
-        rx->now = *now;
+        rx->spsc.now = *now;
         int err = rbx_spsc_nothing_new(rx);
-        *now = rx->now;
+        *now = rx->spsc.now;
         return err;
     }
     now->seen = header;
@@ -406,21 +300,21 @@ RBX_INLINE int rbx_spsc_look(rbx_rx *rx, struct rbx_cursor *now, bool has_some, 
    neither before nor after what the caller does with the message. */
 RBX_INLINE void rbx_spsc_advance(rbx_rx *rx, uint64_t at)
 {
-    rx->now.at = at;
+    rx->spsc.now.at = at;
     rbx_compiler_barrier();
-    rbx_store_relaxed(rx->position, at);
+    rbx_store_relaxed(rx->spsc.position, at);
     rbx_compiler_barrier();
 }
 
 RBX_INLINE int rbx_spsc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
 {
-    if (rx->now.at == rx->now.seen) {
-        int err = rbx_spsc_look(rx, &rx->now, false, g);
+    if (rx->spsc.now.at == rx->spsc.now.seen) {
+        int err = rbx_spsc_look(rx, &rx->spsc.now, false, g);
         if (rbx_unlikely(err < 0))
             return err;
     }
-    uint64_t at = rx->now.at;
-    rbx_copy_out((char *)message, rbx_spsc_place(rx->now.head, at, g), g.message_size);
+    uint64_t at = rx->spsc.now.at;
+    rbx_copy_out((char *)message, rbx_spsc_place(rx->spsc.now.head, at, g), g.message_size);
     rbx_spsc_advance(rx, at + 1);
     return 0;
 }
@@ -430,7 +324,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
                                          struct rbx_frame g)
 {
     char *to = (char *)messages;
-    struct rbx_cursor now = rx->now;
+    struct rbx_cursor now = rx->spsc.now;
     size_t received = 0;
     int err = 0;
     while (received < most) {
@@ -449,8 +343,9 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_recv_n(rbx_rx *rx, void *messages, size_t most
     }
     if (rbx_unlikely(received == 0))
         return err;
-    rx->now = now;
-    if (rx->owed >= rx->lazy || (err < 0 && rx->owed > 0)) /* I3; or it has found no more */
+    rx->spsc.now = now;
+    if (rx->spsc.owed >= rx->spsc.lazy ||
+        (err < 0 && rx->spsc.owed > 0)) /* I3; or it has found no more */
         rbx_spsc_give_back(rx);
     else
         rbx_spsc_advance(rx, now.at);
@@ -464,124 +359,35 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_peek_n(rbx_rx *rx, const void **messages, size
     *messages = NULL;
     if (rbx_unlikely(most == 0))
         return 0;
-    if (rx->now.at == rx->now.seen) {
-        int err = rbx_spsc_look(rx, &rx->now, false, g);
+    if (rx->spsc.now.at == rx->spsc.now.seen) {
+        int err = rbx_spsc_look(rx, &rx->spsc.now, false, g);
         if (rbx_unlikely(err < 0))
             return err;
     }
-    size_t n = (size_t)(rx->now.seen - rx->now.at);
-    *messages = rbx_spsc_place(rx->now.head, rx->now.at, g);
+    size_t n = (size_t)(rx->spsc.now.seen - rx->spsc.now.at);
+    *messages = rbx_spsc_place(rx->spsc.now.head, rx->spsc.now.at, g);
     rx->hold = RBX_HOLD_PLACE;
     rx->shown = (uint32_t)(n < most ? n : most);
-    rx->unshown = (uint32_t)(n - rx->shown);
-    rx->now.seen = rx->now.at; /* so that every other call takes the closer look */
+    rx->spsc.unshown = (uint32_t)(n - rx->shown);
+    rx->spsc.now.seen = rx->spsc.now.at; /* so that every other call takes the closer look */
     return (ptrdiff_t)rx->shown;
 }
 
 /* Takes the first `count` of what is shown, and leaves the rest. */
-RBX_INLINE int rbx_spsc_release_n(rbx_rx *rx, size_t count)
+RBX_INLINE int rbx_spsc_release_n(rbx_rx *rx, size_t count, struct rbx_frame g)
 {
+    (void)g;
     if (rbx_unlikely(rx->hold != RBX_HOLD_PLACE || count > rx->shown))
         return rbx_rx_misuse(rx);
     rx->hold = RBX_HOLD_NONE;
-    rx->now.seen = rx->now.at + rx->shown + rx->unshown;
-    rbx_spsc_advance(rx, rx->now.at + count);
+    rx->spsc.now.seen = rx->spsc.now.at + rx->shown + rx->spsc.unshown;
+    rbx_spsc_advance(rx, rx->spsc.now.at + count);
     return 0;
 }
 
-/* --- Waiting. With one endpoint on each side what was waited for is still there afterwards, but a
-   wait may also have ended because the ring was shut down. --- */
-
-RBX_INLINE int rbx_spsc_send_for(rbx_tx *tx, const void *message, uint64_t timeout_ns,
-                                 struct rbx_frame g)
-{
-    uint64_t deadline = 0;
-    for (;;) {
-        int err = rbx_spsc_try_send(tx, message, g);
-        if (rbx_likely(err != -EAGAIN))
-            return err;
-        err = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
-        if (err < 0)
-            return err;
-    }
-}
-
-/* All of them, unless there is an error: then how many, or the error when none. */
-RBX_INLINE ptrdiff_t rbx_spsc_send_n_for(rbx_tx *tx, const void *messages, size_t count,
-                                         uint64_t timeout_ns, struct rbx_frame g)
-{
-    const char *from = (const char *)messages;
-    uint64_t deadline = 0;
-    size_t sent = 0;
-    while (sent < count) {
-        ptrdiff_t n = rbx_spsc_try_send_n(tx, from + sent * g.message_size, count - sent, g);
-        if (n == -EAGAIN)
-            n = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
-        if (n < 0 && sent > 0) {
-            tx->mourned = n == -EOWNERDEAD ? 0 : tx->mourned; /* for the next call to say */
-            return (ptrdiff_t)sent;
-        }
-        if (n < 0)
-            return n;
-        sent += (size_t)n;
-    }
-    return (ptrdiff_t)sent;
-}
-
-RBX_INLINE int rbx_spsc_claim_for(rbx_tx *tx, void **place, uint64_t timeout_ns, struct rbx_frame g)
-{
-    uint64_t deadline = 0;
-    for (;;) {
-        int err = rbx_spsc_try_claim(tx, place, g);
-        if (rbx_likely(err != -EAGAIN))
-            return err;
-        err = rbx_spsc_wait_for_room(tx, timeout_ns, &deadline);
-        if (err < 0)
-            return err;
-    }
-}
-
-RBX_INLINE int rbx_spsc_recv_for(rbx_rx *rx, void *message, uint64_t timeout_ns, struct rbx_frame g)
-{
-    uint64_t deadline = 0;
-    for (;;) {
-        int err = rbx_spsc_try_recv(rx, message, g);
-        if (rbx_likely(err != -EAGAIN))
-            return err;
-        err = rbx_spsc_wait_for_message(rx, timeout_ns, &deadline);
-        if (err < 0)
-            return err;
-    }
-}
-
-/* Waits for the first message only. */
-RBX_INLINE ptrdiff_t rbx_spsc_recv_n_for(rbx_rx *rx, void *messages, size_t most,
-                                         uint64_t timeout_ns, struct rbx_frame g)
-{
-    uint64_t deadline = 0;
-    for (;;) {
-        ptrdiff_t n = rbx_spsc_try_recv_n(rx, messages, most, g);
-        if (rbx_likely(n != -EAGAIN))
-            return n;
-        n = rbx_spsc_wait_for_message(rx, timeout_ns, &deadline);
-        if (n < 0)
-            return n;
-    }
-}
-
-RBX_INLINE ptrdiff_t rbx_spsc_peek_n_for(rbx_rx *rx, const void **messages, size_t most,
-                                         uint64_t timeout_ns, struct rbx_frame g)
-{
-    uint64_t deadline = 0;
-    for (;;) {
-        ptrdiff_t n = rbx_spsc_try_peek_n(rx, messages, most, g);
-        if (rbx_likely(n != -EAGAIN))
-            return n;
-        n = rbx_spsc_wait_for_message(rx, timeout_ns, &deadline);
-        if (n < 0)
-            return n;
-    }
-}
+/* With one endpoint on each side what was waited for is still there afterwards, but a wait may also
+   have ended because the ring was shut down. */
+RBX_WAITING_CALLS(spsc)
 
 RBX_END_DECLS
 

@@ -76,6 +76,7 @@ typedef struct rbx_patience {
     uint32_t spin_ns;    /* the next spin: shorter after sleeps, longer after spins that paid */
     uint32_t same_core;  /* the peer needs this core: spinning would keep it from running */
     uint32_t in_process; /* nobody in another process sleeps on the same bell */
+    uint32_t shared;     /* others may sleep on it */
     uint32_t sleeps;     /* so far, modulo 2^32 */
 } rbx_patience;
 

@@ -79,6 +79,8 @@ _Static_assert(sizeof(struct rbx_box_header) == RBX_HEADER_SIZE, "layout");
 #define RBX_LOCK_GATE (RBX_LOCK_BASE + 2)
 /* Exclusive: by the owning handle, for its whole life. */
 #define RBX_LOCK_OWNER (RBX_LOCK_BASE + 4)
+/* Exclusive: by whoever repairs what lives in the box. */
+#define RBX_LOCK_REPAIR (RBX_LOCK_BASE + 6)
 /* Every second byte from here on: for the endpoints of what lives in the box (src/ring/seat.h). */
 #define RBX_LOCK_SEATS (RBX_LOCK_BASE + ((uint64_t)1 << 20))
 /* One byte a handle, drawn at random, for its whole life: exclusive, or shared by a read-only

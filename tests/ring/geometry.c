@@ -12,7 +12,7 @@ TestSuite(geometry, .timeout = 60);
 
 static void check_frame(size_t size, size_t alignment)
 {
-    struct rbx_frame f = rbx_frame_for(size, alignment);
+    struct rbx_frame f = rbx_spsc_frame_for(size, alignment);
     cr_assert_eq(f.message_size, size);
     cr_assert(f.stride >= size && f.stride - size < alignment && f.stride % alignment == 0);
     cr_assert(f.offset >= 8 && f.offset <= 64 && f.offset % alignment == 0);
@@ -48,7 +48,7 @@ Test(geometry, frames_are_what_they_were)
                  {128, 8, 1, 192},  {32, 32, 3, 128}, {64, 64, 2, 192}, {248, 8, 1, 256},
                  {4096, 8, 1, 4160}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct rbx_frame f = rbx_frame_for(known[i].size, known[i].alignment);
+        struct rbx_frame f = rbx_spsc_frame_for(known[i].size, known[i].alignment);
         cr_expect(f.per_frame == known[i].per_frame && f.bytes == known[i].bytes,
                   "%u bytes on %u: %u in %u", known[i].size, known[i].alignment, f.per_frame,
                   f.bytes);
@@ -119,7 +119,7 @@ Test(geometry, options_that_make_no_sense_are_refused)
         {"not to 3", {.message_size = 8, .capacity = 1, .alignment = 3}},
         {"not to 128", {.message_size = 8, .capacity = 1, .alignment = 128}},
         {"not to", {.message_size = 8, .capacity = 1, .alignment = SIZE_MAX}},
-        {"no ring of kind 1", {.message_size = 8, .capacity = 1, .kind = (rbx_ring_kind)1}},
+        {"no ring of kind 3", {.message_size = 8, .capacity = 1, .kind = (rbx_ring_kind)3}},
         {"no ring of kind -1", {.message_size = 8, .capacity = 1, .kind = (rbx_ring_kind)-1}},
         {"more than any ring can hold", {.message_size = 8, .capacity = SIZE_MAX}},
         {"more than any ring can hold", {.message_size = 1, .capacity = SIZE_MAX}},

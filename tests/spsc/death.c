@@ -191,8 +191,8 @@ static void *murder_when_we_sleep(void *arg)
 {
     struct both *both = arg;
     while (both->rx.patience.how == RBX_WAIT_SLEEP &&
-           !((rbx_load_relaxed(&both->rx.spsc->message.bits) |
-              rbx_load_relaxed(&both->rx.spsc->room.bits)) &
+           !((rbx_load_relaxed(&both->rx.spsc.shared->message.bits) |
+              rbx_load_relaxed(&both->rx.spsc.shared->room.bits)) &
              RBX_BELL_ASLEEP))
         rbx_clock_pause(MS / 20);
     kill(both->victim->pid, SIGKILL);
@@ -255,7 +255,7 @@ Test(death, a_receiver_that_dies_while_we_wait_is_reported_once)
     struct child receiver = start(open_receiver, &theirs);
     uint64_t count = fill(&ours.tx);
     ours.victim = &receiver;
-    ours.rx.spsc = ours.tx.spsc; /* for its bells */
+    ours.rx.spsc.shared = ours.tx.spsc.shared; /* for its bells */
     pthread_t thread = begin(murder_when_we_sleep, &ours);
     refuses(-EOWNERDEAD, "its receiver has died", rbx_send(&ours.tx, &number));
     pthread_join(thread, NULL);
@@ -358,7 +358,7 @@ Test(death, send_n_that_stops_for_a_death_says_so_in_the_next_call)
     succeeds(rbx_tx_open(&ours.tx, ours.ring));
     struct child receiver = start(open_receiver, &theirs);
     ours.victim = &receiver;
-    ours.rx.spsc = ours.tx.spsc; /* for its bells */
+    ours.rx.spsc.shared = ours.tx.spsc.shared; /* for its bells */
     pthread_t thread = begin(murder_when_we_sleep, &ours);
     cr_assert_eq(rbx_send_n(&ours.tx, numbers, 64), 21);
     pthread_join(thread, NULL);

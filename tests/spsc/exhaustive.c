@@ -39,7 +39,7 @@ static struct search {
 
 static char *frames(void)
 {
-    return (char *)s.pair.memory + RBX_RING_FRAMES_AT;
+    return (char *)s.pair.memory + RBX_RING_SEATS_AT;
 }
 
 static void save(struct state *to)
@@ -47,12 +47,12 @@ static void save(struct state *to)
     const rbx_tx *tx = &s.pair.tx;
     const rbx_rx *rx = &s.pair.rx;
     *to = s.now;
-    to->tx_at = tx->at, to->tx_limit = tx->limit, to->tx_credit = tx->credit;
-    to->tx_head = (uint64_t)((char *)tx->head - frames()), to->tx_hold = tx->hold;
-    to->rx_at = rx->now.at, to->rx_seen = rx->now.seen, to->rx_owed = rx->owed,
+    to->tx_at = tx->spsc.at, to->tx_limit = tx->spsc.limit, to->tx_credit = tx->spsc.credit;
+    to->tx_head = (uint64_t)((char *)tx->spsc.head - frames()), to->tx_hold = tx->hold;
+    to->rx_at = rx->spsc.now.at, to->rx_seen = rx->spsc.now.seen, to->rx_owed = rx->spsc.owed,
     to->rx_hold = rx->hold;
-    to->rx_head = (uint64_t)((char *)rx->now.head - frames());
-    to->rx_shown = rx->shown, to->rx_unshown = rx->unshown;
+    to->rx_head = (uint64_t)((char *)rx->spsc.now.head - frames());
+    to->rx_shown = rx->shown, to->rx_unshown = rx->spsc.unshown;
     to->seat_tx = rbx_load_relaxed(&s.pair.spsc->tx.at);
     to->seat_rx = rbx_load_relaxed(&s.pair.spsc->rx.at);
     to->freed = rbx_load_relaxed(&s.pair.spsc->freed);
@@ -65,11 +65,11 @@ static void restore(const char *record)
     memcpy(&s.now, record, sizeof s.now);
     memcpy(frames(), record + sizeof s.now, s.frames_size);
     const struct state *from = &s.now;
-    tx->at = from->tx_at, tx->limit = from->tx_limit, tx->credit = from->tx_credit;
-    tx->head = (void *)(frames() + from->tx_head), tx->hold = (uint32_t)from->tx_hold;
-    rx->now.at = from->rx_at, rx->now.seen = from->rx_seen, rx->owed = from->rx_owed;
-    rx->now.head = (void *)(frames() + from->rx_head), rx->hold = (uint32_t)from->rx_hold;
-    rx->shown = (uint32_t)from->rx_shown, rx->unshown = (uint32_t)from->rx_unshown;
+    tx->spsc.at = from->tx_at, tx->spsc.limit = from->tx_limit, tx->spsc.credit = from->tx_credit;
+    tx->spsc.head = (void *)(frames() + from->tx_head), tx->hold = (uint32_t)from->tx_hold;
+    rx->spsc.now.at = from->rx_at, rx->spsc.now.seen = from->rx_seen, rx->spsc.owed = from->rx_owed;
+    rx->spsc.now.head = (void *)(frames() + from->rx_head), rx->hold = (uint32_t)from->rx_hold;
+    rx->shown = (uint32_t)from->rx_shown, rx->spsc.unshown = (uint32_t)from->rx_unshown;
     rbx_store_relaxed(&s.pair.spsc->tx.at, from->seat_tx);
     rbx_store_relaxed(&s.pair.spsc->rx.at, from->seat_rx);
     rbx_store_relaxed(&s.pair.spsc->freed, from->freed);

@@ -29,7 +29,7 @@ static inline void pair_open_at(struct pair *pair, const rbx_ring_options *optio
     pair->size = rbx_ring_size(&pair->shape);
     pair->memory = aligned_alloc(64, pair->size);
     memset(pair->memory, 0, pair->size);
-    pair->spsc = (struct rbx_spsc *)((char *)pair->memory + RBX_RING_SPSC_AT);
+    pair->spsc = (struct rbx_spsc *)((char *)pair->memory + RBX_RING_SHARED_AT);
     rbx_ring_format(pair->memory, &pair->shape);
     succeeds(rbx_ring_attach(&pair->ring, pair->memory, pair->size, options));
     succeeds(rbx_tx_open(&pair->tx, pair->ring));

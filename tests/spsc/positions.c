@@ -97,7 +97,7 @@ static void cross(size_t size, size_t capacity, uint64_t first_frame, uint64_t l
     struct tally tally = {0};
     const rbx_ring_options options = {.message_size = size, .capacity = capacity};
     pair_open_at(&pair, &options, first_frame);
-    while (pair.tx.at >> 8 < last) {
+    while (pair.tx.spsc.at >> 8 < last) {
         send_somehow(&pair, &tally);
         recv_somehow(&pair, &tally);
         cr_assert_leq(tally.sent - tally.received, pair_most(&pair));
@@ -208,7 +208,7 @@ static rbx_atomic64 *word(struct pair *pair, size_t which)
     if (which < count)
         return words[which];
     which -= count;
-    return which < pair->shape.frames ? (void *)((char *)pair->memory + RBX_RING_FRAMES_AT +
+    return which < pair->shape.frames ? (void *)((char *)pair->memory + RBX_RING_SEATS_AT +
                                                  which * pair->shape.frame.bytes)
                                       : NULL;
 }

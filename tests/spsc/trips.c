@@ -252,10 +252,10 @@ Test(trips, who_may_not_use_membarrier_says_so_on_the_bells_until_a_successor_ma
     succeeds(rbx_tx_open(&tx, in));
     succeeds(rbx_rx_open(&rx, out));
     const uint32_t mask = RBX_BELL_PUBLISHER_FENCES | RBX_BELL_SLEEPER_BARE;
-    cr_assert_eq(rbx_load_relaxed(&tx.spsc->message.bits) & mask, RBX_BELL_SLEEPER_BARE);
-    cr_assert_eq(rbx_load_relaxed(&tx.spsc->room.bits) & mask, RBX_BELL_PUBLISHER_FENCES);
-    cr_assert_eq(rbx_load_relaxed(&rx.spsc->message.bits) & mask, RBX_BELL_PUBLISHER_FENCES);
-    cr_assert_eq(rbx_load_relaxed(&rx.spsc->room.bits) & mask, RBX_BELL_SLEEPER_BARE);
+    cr_assert_eq(rbx_load_relaxed(&tx.spsc.shared->message.bits) & mask, RBX_BELL_SLEEPER_BARE);
+    cr_assert_eq(rbx_load_relaxed(&tx.spsc.shared->room.bits) & mask, RBX_BELL_PUBLISHER_FENCES);
+    cr_assert_eq(rbx_load_relaxed(&rx.spsc.shared->message.bits) & mask, RBX_BELL_PUBLISHER_FENCES);
+    cr_assert_eq(rbx_load_relaxed(&rx.spsc.shared->room.bits) & mask, RBX_BELL_SLEEPER_BARE);
     murder(&other);
     rbx_tx_close(&tx);
     rbx_rx_close(&rx);
@@ -263,8 +263,8 @@ Test(trips, who_may_not_use_membarrier_says_so_on_the_bells_until_a_successor_ma
     for (int i = 0; i < 2; i++) {
         succeeds(rbx_tx_open(&tx, rings[i]));
         succeeds(rbx_rx_open(&rx, rings[i]));
-        cr_assert_eq(rbx_load_relaxed(&tx.spsc->message.bits) & mask, 0);
-        cr_assert_eq(rbx_load_relaxed(&tx.spsc->room.bits) & mask, 0);
+        cr_assert_eq(rbx_load_relaxed(&tx.spsc.shared->message.bits) & mask, 0);
+        cr_assert_eq(rbx_load_relaxed(&tx.spsc.shared->room.bits) & mask, 0);
         rbx_tx_close(&tx);
         rbx_rx_close(&rx);
         succeeds(rbx_ring_close(rings[i]));

@@ -170,8 +170,8 @@ Test(typed, endpoints_of_a_type_refuse_a_ring_of_another_size_or_alignment)
         ticks_rx rx;
         struct tick tick = {0};
         succeeds(rbx_ring_open(&ring, NULL, &others[i]));
-        refuses(-EPROTO, "built for kind 0, 16 bytes", ticks_tx_open(&tx, ring));
-        refuses(-EPROTO, "built for kind 0, 16 bytes", ticks_rx_open(&rx, ring));
+        refuses(-EPROTO, "built for kind SPSC, 16 bytes", ticks_tx_open(&tx, ring));
+        refuses(-EPROTO, "built for kind SPSC, 16 bytes", ticks_rx_open(&rx, ring));
         refuses(-EINVAL, "closed", ticks_try_send(&tx, &tick));
         refuses(-EINVAL, "closed", ticks_try_recv(&rx, &tick));
         succeeds(rbx_ring_close(ring));

@@ -133,7 +133,7 @@ static void *make_room_for_a_sleeper(void *arg)
     struct both *both = arg;
     uint64_t got[64];
     while (!atomic_load(&both->over)) {
-        if (rbx_load_relaxed(&both->tx.spsc->room.bits) & RBX_BELL_ASLEEP)
+        if (rbx_load_relaxed(&both->tx.spsc.shared->room.bits) & RBX_BELL_ASLEEP)
             while (rbx_try_recv_n(&both->rx, got, 64) > 0)
                 ;
         rbx_clock_pause(MS / 20);
@@ -203,7 +203,7 @@ Test(wait, nobody_gives_up_before_the_time_is_over)
                 cr_assert_eq(rbx_claim_for(&both.tx, &place, ns), -ETIMEDOUT);
                 cr_assert_geq(rbx_clock_monotonic() - begun, ns);
                 cr_assert_not(rbx_load_relaxed(&both.tx.bell->bits) & RBX_BELL_ASLEEP);
-                cr_assert_not(rbx_load_relaxed(&both.tx.spsc->room.bits) & RBX_BELL_ASLEEP);
+                cr_assert_not(rbx_load_relaxed(&both.tx.spsc.shared->room.bits) & RBX_BELL_ASLEEP);
                 if (ways[way].how != RBX_WAIT_SLEEP)
                     cr_assert_eq(described(both.ring).rx.sleeps, 0);
                 both_close(&both);
@@ -214,9 +214,9 @@ static void *disturb(void *arg)
 {
     struct both *both = arg;
     while (!atomic_load(&both->over)) {
-        wait_for_bit(&both->tx.spsc->message, RBX_BELL_ASLEEP | RBX_BELL_SHUT);
-        rbx_and_seq_cst(&both->tx.spsc->message.bits, ~(uint32_t)RBX_BELL_ASLEEP);
-        syscall(SYS_futex, &both->tx.spsc->message.bits, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
+        wait_for_bit(&both->tx.spsc.shared->message, RBX_BELL_ASLEEP | RBX_BELL_SHUT);
+        rbx_and_seq_cst(&both->tx.spsc.shared->message.bits, ~(uint32_t)RBX_BELL_ASLEEP);
+        syscall(SYS_futex, &both->tx.spsc.shared->message.bits, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
     }
     return NULL;
 }
@@ -282,7 +282,7 @@ static void *shut_when_asleep(void *arg)
 {
     struct both *both = arg;
     while (
-        !((rbx_load_relaxed(&both->tx.bell->bits) | rbx_load_relaxed(&both->tx.spsc->room.bits)) &
+        !((rbx_load_relaxed(&both->tx.bell->bits) | rbx_load_relaxed(&both->tx.spsc.shared->room.bits)) &
           RBX_BELL_ASLEEP))
         rbx_clock_pause(MS / 20);
     rbx_ring_shutdown(both->ring);

@@ -137,7 +137,7 @@ static void note_up_to(struct notes *notes, uint64_t count)
 
 static uint64_t sent_by(const rbx_tx *tx)
 {
-    return (tx->at >> 8) * tx->frame.per_frame + (tx->at & 255);
+    return (tx->spsc.at >> 8) * tx->frame.per_frame + (tx->spsc.at & 255);
 }
 
 /* All that this side has published and rung for. */
@@ -146,7 +146,7 @@ static void note(void)
     if (me->tx_ring != NONE)
         note_up_to(&state->ring[me->tx_ring].sent, sent_by(&me->tx));
     if (me->rx_ring != NONE)
-        note_up_to(&state->ring[me->rx_ring].freed, rbx_load_acquire(&me->rx.spsc->freed));
+        note_up_to(&state->ring[me->rx_ring].freed, rbx_load_acquire(&me->rx.spsc.shared->freed));
 }
 
 /* When the peer had done the thing number `wanted`, counted from 0, that this side slept for. */
@@ -170,15 +170,15 @@ static void judge_sleep(struct notes *notes, uint64_t wanted, uint64_t deadline,
 static void judge_time_out(const void *word, uint64_t deadline, bool is_short)
 {
     atomic_fetch_add(&state->late, 1);
-    if (me->rx_ring != NONE && word == (const void *)&me->rx.spsc->message.bits) {
-        uint64_t taken = rbx_load_relaxed(me->rx.position); /* frame and index, as in sent_by() */
+    if (me->rx_ring != NONE && word == (const void *)&me->rx.spsc.shared->message.bits) {
+        uint64_t taken = rbx_load_relaxed(me->rx.spsc.position); /* frame and index, as in sent_by() */
         taken = (taken >> 8) * me->rx.frame.per_frame + (taken & 255);
         judge_sleep(&state->ring[me->rx_ring].sent, taken, deadline, is_short, "message",
                     me->rx_ring);
     }
-    if (me->tx_ring != NONE && word == (const void *)&me->tx.spsc->room.bits) {
+    if (me->tx_ring != NONE && word == (const void *)&me->tx.spsc.shared->room.bits) {
         /* The next frame has the slot of the one that is `frames` before it: given back? */
-        uint64_t slot = (me->tx.at >> 8) + 1 - me->tx.frames;
+        uint64_t slot = (me->tx.spsc.at >> 8) + 1 - me->tx.spsc.frames;
         judge_sleep(&state->ring[me->tx_ring].freed, slot, deadline, is_short, "room for frame",
                     me->tx_ring);
     }

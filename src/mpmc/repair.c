@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * repair.c: seeing to the dead (docs/mpmc.md, Repair). Every step can be repeated, by whoever comes
+ * next; the lock is there so that two do not count the same twice.
+ */
+#include <errno.h>
+
+#include "../box/handle.h"
+#include "../error.h"
+#include "../os/lock.h"
+#include "../os/thread.h"
+#include "../ring/mourning.h"
+#include "../ring/seat.h"
+#include "../wait.h"
+#include "slot.h"
+
+/* --- One repair at a time --- */
+
+static int begin(rbx_ring *ring)
+{
+    /* After fork() a repair of the parent's is not the child's. */
+    int32_t self = rbx_thread_process(), holder = atomic_load(&ring->repairing);
+    if (holder == self || !atomic_compare_exchange_strong(&ring->repairing, &holder, self))
+        return -EAGAIN;
+    int err = rbx_lock_try(ring->box->fd.fd, RBX_LOCK_REPAIR, RBX_LOCK_EXCLUSIVE);
+    if (err < 0)
+        atomic_store(&ring->repairing, 0);
+    return err;
+}
+
+static void end(rbx_ring *ring)
+{
+    rbx_lock_drop(ring->box->fd.fd, RBX_LOCK_REPAIR);
+    atomic_store(&ring->repairing, 0);
+}
+
+/* --- Who holds what --- */
+
+/* A repair, and who it found dead when it began. */
+struct repair {
+    rbx_ring *ring;
+    rbx_repaired *done;
+    uint32_t dead[RBX_ENDS][RBX_SEATS_MAX]; /* number of the opening; 0: not dead */
+};
+
+/* A claim to a slot: its position, and the end that makes it. */
+struct claim {
+    uint64_t at;
+    enum rbx_ring_end end;
+};
+
+/* Of two claims to one slot the higher is the later: a receiver's of the same position too, since
+   it has seen the position published. */
+static bool is_as_high(struct claim claim, struct claim other)
+{
+    int64_t ahead = rbx_slot_ahead(claim.at, other.at);
+    return ahead > 0 || (ahead == 0 && claim.end >= other.end);
+}
+
+/* The position in `note`, an intent or a debt, that is served by the same slot as `at`. */
+static bool names_slot_of(const rbx_ring *ring, uint64_t note, uint64_t at, uint64_t *named)
+{
+    uint64_t mask = ring->shape.frames - 1;
+    uint64_t offset = ((at >> 8) - (note >> 8)) & mask;
+    *named = rbx_slot_position(note) + (offset << 8);
+    return offset < (note & RBX_STATE_MASK);
+}
+
+static bool is_covered_by(const struct repair *repair, enum rbx_ring_end end, unsigned seat,
+                          struct claim claim)
+{
+    const struct rbx_seat *notes = rbx_seat_of(repair->ring, end, seat);
+    const rbx_atomic64 *words[] = {&notes->at, &notes->owed};
+    for (int i = 0; i < 2; i++) {
+        struct claim other = {.end = end};
+        if (names_slot_of(repair->ring, rbx_load_acquire(words[i]), claim.at, &other.at) && /* M4 */
+            is_as_high(other, claim))
+            return true;
+    }
+    return false;
+}
+
+/* Whether one that lives has the slot in hand, or is about to see that it has not. */
+static bool is_covered(const struct repair *repair, struct claim claim)
+{
+    for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
+        for (unsigned i = 0; i < repair->ring->shape.seats[end]; i++)
+            if (!repair->dead[end][i] && rbx_seat_is_open(repair->ring, end, i) &&
+                is_covered_by(repair, end, i, claim))
+                return true;
+    return false;
+}
+
+/* Whether the slot that says `word` is in the hands of whoever took it with this claim. M3: the
+   index is read after the word, and before the others' intents. */
+static bool is_held(const rbx_ring *ring, uint64_t word, struct claim claim)
+{
+    int64_t ahead = rbx_slot_ahead(word, claim.at);
+    switch (rbx_slot_state(word)) {
+    case RBX_SLOT_FREE:
+        return claim.end == RBX_TX && ahead == 0 &&
+               rbx_slot_ahead(rbx_load_acquire(&ring->mpmc->tail), word) > 0;
+    case RBX_SLOT_FULL:
+    case RBX_SLOT_VOID:
+        return claim.end == RBX_RX && ahead == 0 &&
+               rbx_slot_ahead(rbx_load_acquire(&ring->mpmc->head), word) > 0;
+    case RBX_SLOT_TAKEN:
+        return claim.end == RBX_RX && ahead >= 0;
+    case RBX_SLOT_PASSED:
+        return ahead >= 0;
+    default:
+        return false;
+    }
+}
+
+/* --- What becomes of it --- */
+
+static void count(rbx_atomic64 *total, uint64_t *of_this_one)
+{
+    rbx_store_relaxed(total, rbx_load_relaxed(total) + 1); /* under the lock */
+    ++*of_this_one;
+}
+
+/* Settles one slot of a dead seat; false: it must wait for one that lives. */
+static bool settle(struct repair *repair, struct claim claim)
+{
+    rbx_ring *ring = repair->ring;
+    struct rbx_mpmc *mpmc = ring->mpmc;
+    rbx_atomic64 *slot = rbx_slot_word(ring, claim.at);
+    for (int tries = RBX_TRIES; tries > 0; tries--) {
+        uint64_t word = rbx_load_acquire(slot), position = rbx_slot_position(word);
+        if (!is_held(ring, word, claim))
+            return true;
+        if (is_covered(repair, claim))
+            return false;
+        unsigned state = rbx_slot_state(word);
+        bool has_message = state == RBX_SLOT_FULL || state == RBX_SLOT_TAKEN;
+        if (has_message && !(ring->shape.flags & RBX_DROP)) {
+            if (rbx_swap_if_seq_cst(slot, &word, position | RBX_SLOT_ORPHAN)) {
+                count(&mpmc->redelivered, &repair->done->redelivered);
+                return true;
+            }
+        } else if (state == RBX_SLOT_FREE) {
+            if (rbx_swap_if_seq_cst(slot, &word, position | RBX_SLOT_VOID)) {
+                count(&mpmc->tombstones, &repair->done->tombstones);
+                return true;
+            }
+        } else if (rbx_swap_if_seq_cst(slot, &word, position + rbx_slot_lap(ring))) {
+            if (has_message)
+                count(&mpmc->dropped, &repair->done->dropped);
+            else
+                count(&mpmc->returned, &repair->done->returned);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool settle_all(struct repair *repair, enum rbx_ring_end end, uint64_t note)
+{
+    bool settled = true;
+    uint64_t n = note & RBX_STATE_MASK, at = rbx_slot_position(note);
+    for (; n > 0; n--, at += RBX_POSITION)
+        settled &= settle(repair, (struct claim){at, end});
+    return settled;
+}
+
+/*
+ * Settles a dead seat, if nobody who lives stands in the way, and then makes it free: in this
+ * order, so that whoever repairs after a death in here finds what is left to do. Orphans are
+ * announced once they are there, and before the seat is forgotten.
+ */
+static void clear(struct repair *repair, enum rbx_ring_end end, unsigned index)
+{
+    rbx_ring *ring = repair->ring;
+    struct rbx_seat *seat = rbx_seat_of(ring, end, index);
+    bool settled = settle_all(repair, end, rbx_load_acquire(&seat->at));
+    settled &= settle_all(repair, end, rbx_load_acquire(&seat->owed));
+    rbx_add_seq_cst(&ring->mpmc->orphans, 1);
+    if (!settled)
+        return;
+    rbx_store_relaxed(&seat->at, 0);
+    rbx_store_relaxed(&seat->owed, 0);
+    if (end == RBX_TX)
+        repair->done->senders++;
+    else
+        repair->done->receivers++;
+    rbx_mourning_bury(ring, &ring->mpmc->mourning, end, index, repair->dead[end][index]);
+}
+
+static unsigned find_dead(struct repair *repair)
+{
+    unsigned found = 0;
+    for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
+        for (unsigned i = 0; i < repair->ring->shape.seats[end]; i++)
+            found += (repair->dead[end][i] = rbx_seat_dead(repair->ring, end, i)) != 0;
+    return found;
+}
+
+static uint64_t count_suspects(const rbx_ring *ring)
+{
+    uint64_t suspects = 0;
+    for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
+        for (unsigned i = 0; i < ring->shape.seats[end]; i++) {
+            rbx_end_info info;
+            rbx_seat_describe(ring, end, i, &info);
+            suspects += info.state == RBX_END_SUSPECT;
+        }
+    return suspects;
+}
+
+static int repair_now(rbx_ring *ring, rbx_repaired *repaired)
+{
+    int err = begin(ring);
+    if (err < 0)
+        return err;
+    struct repair repair = {.ring = ring, .done = repaired};
+    if (find_dead(&repair) > 0) {
+        for (enum rbx_ring_end which = RBX_TX; which < RBX_ENDS; which++)
+            for (unsigned i = 0; i < ring->shape.seats[which]; i++)
+                if (repair.dead[which][i])
+                    clear(&repair, which, i);
+        rbx_bell_ring(&ring->mpmc->message, ring->in_process);
+        rbx_bell_ring(&ring->mpmc->room, ring->in_process);
+    }
+    end(ring);
+    return 0;
+}
+
+int rbx_mpmc_repair(rbx_ring *ring, rbx_repaired *repaired)
+{
+    int err = repair_now(ring, repaired);
+    if (err == -EAGAIN)
+        return rbx_fail(err, "somebody else is repairing ring '%s'", rbx_ring_name(ring));
+    if (err < 0)
+        return rbx_fail(err, "cannot lock ring '%s' for a repair: %m", rbx_ring_name(ring));
+    repaired->suspect = count_suspects(ring);
+    return 0;
+}
+
+void rbx_mpmc_mind_the_dead(rbx_ring *ring)
+{
+    if (!ring->box || ring->read_only || !rbx_handle_is_ours(ring->box))
+        return;
+    for (enum rbx_ring_end which = RBX_TX; which < RBX_ENDS; which++)
+        for (unsigned i = 0; i < ring->shape.seats[which]; i++)
+            if (rbx_seat_dead(ring, which, i)) {
+                rbx_repaired unwanted = {0};
+                (void)repair_now(ring, &unwanted);
+                return;
+            }
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* slot.h: the words of the ring of many, off the hot path. docs/mpmc.md has what they mean. */
+#ifndef RBX_MPMC_SLOT_H
+#define RBX_MPMC_SLOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ringbox/mpmc.h>
+
+#include "../ring/end.h"
+#include "../ring/handle.h"
+
+#define RBX_STATE_MASK (RBX_POSITION - 1)
+
+static inline uint64_t rbx_slot_position(uint64_t word)
+{
+    return word & ~RBX_STATE_MASK;
+}
+
+static inline unsigned rbx_slot_state(uint64_t word)
+{
+    return (unsigned)(word & RBX_STATE_MASK);
+}
+
+/* How far `at` is ahead of `other`, or behind: positions go on and on, modulo 2^64. */
+static inline int64_t rbx_slot_ahead(uint64_t at, uint64_t other)
+{
+    return (int64_t)(rbx_slot_position(at) - rbx_slot_position(other));
+}
+
+static inline uint64_t rbx_slot_lap(const rbx_ring *ring)
+{
+    return ring->shape.frames << 8;
+}
+
+static inline rbx_atomic64 *rbx_slot_word(const rbx_ring *ring, uint64_t at)
+{
+    uint64_t index = (at >> 8) & (ring->shape.frames - 1);
+    return (void *)(ring->first + index * ring->shape.frame.bytes);
+}
+
+static inline struct rbx_end rbx_mpmc_sender(const rbx_tx *tx)
+{
+    return (struct rbx_end){tx->ring, RBX_TX, tx->seat};
+}
+
+static inline struct rbx_end rbx_mpmc_receiver(const rbx_rx *rx)
+{
+    return (struct rbx_end){rx->ring, RBX_RX, rx->seat};
+}
+
+/* --- Strict mode (strict.c) --- */
+
+/*
+ * A sender (a receiver) at `at` is not served by this word. 0: something has moved on; look again.
+ * -EAGAIN: nothing has, and it is to wait.
+ */
+int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word);
+int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word);
+/* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
+void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at);
+/* A message in the caller's hands becomes an orphan, in either mode. */
+void rbx_mpmc_orphan(rbx_ring *ring, uint64_t at);
+
+/* --- The dead (repair.c) --- */
+
+int rbx_mpmc_repair(rbx_ring *ring, rbx_repaired *repaired);
+/* Does so if anybody seems to have died; without a sentence. */
+void rbx_mpmc_mind_the_dead(rbx_ring *ring);
+
+#endif

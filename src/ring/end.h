@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* end.h: what the endpoints of all kinds of ring have in common. */
+#ifndef RBX_RING_END_H
+#define RBX_RING_END_H
+
+#include <stdint.h>
+
+#include "handle.h"
+
+/* One end of a ring: what its waits and wakes need. */
+struct rbx_end {
+    rbx_ring *ring;
+    enum rbx_ring_end which;
+    unsigned seat;
+};
+
+/* This end has done what the other end's bell is for, and that bell had a bit. */
+void rbx_end_wake(struct rbx_end end, rbx_bell *bell);
+
+/* A call of this end found the ring full (or empty). How often that has been so. */
+uint64_t rbx_end_missed(struct rbx_end end);
+
+/*
+ * As rbx_wait_change, on this end's bell, for a timeout: *deadline is 0 at first, and then when it
+ * ends. Slices are as long as `slice_ns` at most.
+ */
+int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen,
+                 uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline,
+                 rbx_patience *patience);
+
+#endif
