@@ -72,7 +72,7 @@ static int resume_sending(rbx_tx *tx, const rbx_ring *ring)
     if (number != rbx_load_relaxed(&ring->spsc->tx.at) >> 8 ||
         rbx_spsc_index(at) > frame.per_frame || credit_at(ring, number) == UINT64_MAX)
         return rbx_ring_damaged(ring);
-    tx->bell = &ring->spsc->message;
+    tx->spsc.bell = &ring->spsc->message;
     tx->spsc = (struct rbx_spsc_tx){
         .at = at,
         .limit = (number << 8) + frame.per_frame,
@@ -181,8 +181,8 @@ static size_t publish_late(rbx_tx *tx, size_t sent)
 
 ptrdiff_t rbx_spsc_answer_bell(rbx_tx *tx, size_t sent)
 {
-    rbx_end_wake(sender(tx), tx->bell);
-    if (rbx_load_acquire(&tx->bell->bits) & RBX_BELL_SHUT)
+    rbx_end_wake(sender(tx), tx->spsc.bell);
+    if (rbx_load_acquire(&tx->spsc.bell->bits) & RBX_BELL_SHUT)
         sent = publish_late(tx, sent);
     if (sent == 0)
         rbx_ring_is_shut(tx->ring);

@@ -10,26 +10,28 @@
  *     recv   try_recv         recv         recv_for       copies a message out
  *            try_recv_n       recv_n       recv_n_for     up to n; waits for the first
  *            try_peek         peek         peek_for       shows the next message where it is,
- *            try_peek_n       peek_n       peek_n_for     or the next few of one frame (1 to 7
- *                                                         for most sizes), and
- *            release, release_n                           takes what was shown
+ *            try_peek_n       peek_n       peek_n_for     or the next few that lie in a row (1 to
+ *                                                         7 for most sizes with RBX_SPSC, 1 with
+ *                                                         RBX_MPMC), and
+ *            release, release_n                           takes what was shown, or the first so
+ *                                                         many of it: the others come again
  *
  * Each has the prefix rbx_ for messages of any size, or that of your RBX_RING_TYPE.
  * They answer 0, or how many for those with an n, and on failure
  *   -EAGAIN      full, or empty (try_ calls only)
  *   -ETIMEDOUT   not in time
  *   -EPIPE       the ring was shut down (and, to receive, is drained)
- *   -EOWNERDEAD  while it waited: whoever was at the other end has died. Said once for each death,
- *                within RBX_SLICE_NS, unless a successor is there by then; wait again, and you wait
- *                for one
- *   -EINTR       a signal handler ran while it slept
- *   -EBUSY       between claim and commit or abort, or between peek and release
- *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of more
- *                than was shown
- *   -EPROTO      the shared memory says what no ring would
- * send_n that fails after some messages, and recv_n, answer how many; the next call says why,
- * unless it was a time-out or a signal. What -EAGAIN means is plain: it leaves rbx_last_error() as
- * it was.
+ *   -EOWNERDEAD  while it waited: whoever was at the other end, or the last of many, has died. Said
+ *                once for each death, within RBX_SLICE_NS, unless a successor is there by then;
+ * wait again, and you wait for one -EINTR       a signal handler ran while it slept -EBUSY between
+ * claim and commit or abort, or between peek and release -EINVAL      a closed endpoint; commit or
+ * abort without claim; release without peek, or of more than was shown -EPROTO      the shared
+ * memory says what no ring would -EDEADLK     RBX_LOCKED: this thread has claimed or peeked, and so
+ * has the lock commit never waits and never finds the ring full, but with RBX_STRICT: there the
+ * place may have been passed over, and while the ring is full it says -EAGAIN; the claim stays:
+ * commit again later. send_n that fails after some messages, and recv_n, answer how many; the next
+ * call says why, unless it was a time-out or a signal. What -EAGAIN means is plain: it leaves
+ * rbx_last_error() as it was.
  *
  * A handler that must be sure to end a wait sets a flag, and the waiter looks at it between
  * time-outs: a signal that comes just before it falls asleep does not wake it.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * ring.h: a ring moves messages of one size from a sender to a receiver, first in, first out.
+ * ring.h: a ring moves messages of one size from senders to receivers, first in, first out.
  *
  * A ring is made once, in a box that all sides join by name (or in memory that you share yourself);
  * endpoints are opened on it: an rbx_tx to send, an rbx_rx to receive. message.h has the calls that
@@ -23,26 +23,53 @@
  *     ticks_tx_close(&tx);
  *     rbx_ring_close(ring);
  *
- * What holds:
- *  - A message is sent once its send or commit has returned 0, and is received once, in order,
- *    whoever dies, as long as the ring lives: while anybody is attached (RBX_LAST_ONE_OUT, the
- *    default here), or until somebody removes it (RBX_KEEP). When all who were attached have died,
- *    the next to make the name gets a new, empty ring, unless it was kept.
- *  - A sender that dies inside a call has sent its message whole or not at all; of a batch, it has
- *    sent the first so many.
+ * There are three kinds, with the same calls:
+ *
+ *                 RBX_SPSC             RBX_MPMC              MPMC + RBX_STRICT     RBX_LOCKED
+ *  senders,       1, 1                 1 to 256 of each      1 to 256 of each      1 to 256 of each
+ *  receivers
+ *  try_send,      wait-free            lock-free             lock-free             takes the lock
+ *  commit, abort
+ *  try_recv,      wait-free            lock-free; -EAGAIN    lock-free             takes the lock
+ *  release                             while the sender
+ *                                      whose turn it is
+ *                                      is inside its call
+ *  send, recv,    wait for the         also for whoever is   wait for the other    also for whoever
+ *  claim, peek    other end            inside a call and     end                   has the lock
+ *                                      was stopped there
+ *  order          first in, first      as tickets were       likewise              first in, first
+ *                 out                  drawn; so each                              out
+ *                                      sender's own
+ *  a claim that   holds up nobody      holds up receivers    nobody, as long as    everybody
+ *  is kept        else                                       fewer than capacity
+ *  a peek that    nobody else          senders, once they    are kept or stopped   everybody
+ *  is kept                             have gone round
+ *  a sender dies  a message is sent whole or not at all; of a batch,         of a batch, all or
+ *                 the first so many                                          none
+ *  a receiver     what it had not       goes to the next one, out of turn;   what it had not
+ *  dies           finished stays        with RBX_DROP it is dropped, and     finished stays
+ *                                       counted
+ *
+ * What holds for all:
+ *  - A message is sent once its send or commit has returned 0, and is received once, whoever dies,
+ *    as long as the ring lives: while anybody is attached (RBX_LAST_ONE_OUT, the default here), or
+ *    until somebody removes it (RBX_KEEP). When all who were attached have died, the next to make
+ *    the name gets a new, empty ring, unless it was kept.
  *  - A receiver that dies inside recv or recv_n leaves all of it to the next one, but for a few
  *    instructions at the very end of the call, when it is lost, all of it or (of a batch) the first
  *    so many. One that dies between peek and release leaves what was shown to the next one,
  *    which so sees it again.
- *  - One live sender and one live receiver at a time: a second one is -EBUSY. Whether the first is
- *    alive is the kernel's knowledge. When it is dead, the next one goes on where it was.
+ *  - Whether one lives is the kernel's knowledge. A seat is free again when its holder is dead;
+ *    never because of time: one that is stopped keeps it. One sender (receiver) more than seats
+ *    is -EBUSY.
+ *  - Nobody waits for the dead. Whoever waits, polls for some milliseconds, or opens an endpoint
+ *    sees to them (rbx_ring_repair does so at once).
  *  - An endpoint belongs to one thread at a time, and to the process that opened it: after fork()
  *    the child must not use it. It stays where it was opened: no copy of it may be used. All sizes
  *    and its own position are kept in it: what a peer can write is never trusted with an address.
- *  - Sending and receiving without waiting are wait-free, and make no system call unless the other
- *    side sleeps or the stream ends.
- *  - 'Full' means that `capacity` messages are truly waiting, or more (up to the quarter in reserve
- *    more), or are being received by a batch.
+ *  - Calls that do not wait make no system call unless somebody sleeps or the stream ends.
+ *  - 'Full' means that `capacity` messages are truly waiting, or more (what the ring was rounded up
+ *    by, or SPSC's reserve), or are in somebody's hands.
  */
 #ifndef RINGBOX_RING_H
 #define RINGBOX_RING_H
@@ -241,6 +268,7 @@ struct rbx_spsc_tx {
     uint64_t limit;    /* the value of `at` that needs a closer look: end of the frame, or `hold` */
     char *head;        /* the frame in hand, which its header begins */
     uint64_t credit;   /* frames that may be begun before `freed` must be read */
+    rbx_bell *bell;    /* the receiver's */
     char *first, *end; /* of all frames */
     struct rbx_spsc *shared;
     uint64_t frames;
@@ -290,7 +318,6 @@ typedef struct rbx_tx {
         struct rbx_spsc_tx spsc;
         struct rbx_mpmc_end mpmc;
     };
-    rbx_bell *bell; /* the receivers' */
     struct rbx_frame frame;
     uint32_t hold;
     rbx_ring_kind kind;

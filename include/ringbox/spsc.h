@@ -170,7 +170,7 @@ RBX_INLINE int rbx_spsc_has_room(rbx_tx *tx, struct rbx_frame g)
             return err;
     }
     /* Relaxed: whoever shuts down in another thread does so before this or after. */
-    if (rbx_unlikely(rbx_load_relaxed(&tx->bell->bits) & RBX_BELL_SHUT))
+    if (rbx_unlikely(rbx_load_relaxed(&tx->spsc.bell->bits) & RBX_BELL_SHUT))
         return rbx_tx_refuse(tx);
     return 0;
 }
@@ -185,7 +185,7 @@ RBX_INLINE void rbx_spsc_publish(rbx_tx *tx, char *head, uint64_t at)
 /* One message has been published. */
 RBX_INLINE int rbx_spsc_sent(rbx_tx *tx)
 {
-    if (rbx_unlikely(rbx_bell_after_publish(tx->bell)))
+    if (rbx_unlikely(rbx_bell_after_publish(tx->spsc.bell)))
         return rbx_spsc_answer_bell(tx, 1) == 1 ? 0 : -EPIPE;
     return 0;
 }
@@ -226,7 +226,7 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
     }
     if (rbx_unlikely(sent == 0))
         return err;
-    if (rbx_unlikely(rbx_bell_after_publish(tx->bell))) {
+    if (rbx_unlikely(rbx_bell_after_publish(tx->spsc.bell))) {
         ptrdiff_t received = rbx_spsc_answer_bell(tx, sent);
         return received == 0 ? -EPIPE : received;
     }

@@ -83,7 +83,7 @@ static void *send_to_a_sleeper(void *arg)
     struct both *both = arg;
     for (uint64_t i = 0; i < 20; i++) {
         void *place;
-        wait_for_sleeper(both->tx.bell);
+        wait_for_sleeper(both->tx.spsc.bell);
         if (i % 3 == 0)
             rbx_try_send(&both->tx, &i);
         else if (i % 3 == 1)
@@ -202,7 +202,7 @@ Test(wait, nobody_gives_up_before_the_time_is_over)
                 begun = rbx_clock_monotonic();
                 cr_assert_eq(rbx_claim_for(&both.tx, &place, ns), -ETIMEDOUT);
                 cr_assert_geq(rbx_clock_monotonic() - begun, ns);
-                cr_assert_not(rbx_load_relaxed(&both.tx.bell->bits) & RBX_BELL_ASLEEP);
+                cr_assert_not(rbx_load_relaxed(&both.tx.spsc.bell->bits) & RBX_BELL_ASLEEP);
                 cr_assert_not(rbx_load_relaxed(&both.tx.spsc.shared->room.bits) & RBX_BELL_ASLEEP);
                 if (ways[way].how != RBX_WAIT_SLEEP)
                     cr_assert_eq(described(both.ring).rx.sleeps, 0);
@@ -282,7 +282,7 @@ static void *shut_when_asleep(void *arg)
 {
     struct both *both = arg;
     while (
-        !((rbx_load_relaxed(&both->tx.bell->bits) | rbx_load_relaxed(&both->tx.spsc.shared->room.bits)) &
+        !((rbx_load_relaxed(&both->tx.spsc.bell->bits) | rbx_load_relaxed(&both->tx.spsc.shared->room.bits)) &
           RBX_BELL_ASLEEP))
         rbx_clock_pause(MS / 20);
     rbx_ring_shutdown(both->ring);
