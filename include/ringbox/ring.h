@@ -25,30 +25,30 @@
  *
  * There are three kinds, with the same calls:
  *
- *                 RBX_SPSC             RBX_MPMC              MPMC + RBX_STRICT     RBX_LOCKED
- *  senders,       1, 1                 1 to 256 of each      1 to 256 of each      1 to 256 of each
- *  receivers
- *  try_send,      wait-free            lock-free             lock-free             takes the lock
- *  commit, abort
- *  try_recv,      wait-free            lock-free; -EAGAIN    lock-free             takes the lock
- *  release                             while the sender
- *                                      whose turn it is
- *                                      is inside its call
- *  send, recv,    wait for the         also for whoever is   wait for the other    also for whoever
- *  claim, peek    other end            inside a call and     end                   has the lock
- *                                      was stopped there
- *  order          first in, first      as tickets were       likewise              first in, first
- *                 out                  drawn; so each                              out
- *                                      sender's own
- *  a claim that   holds up nobody      holds up receivers    nobody, as long as    everybody
- *  is kept        else                                       fewer than capacity
- *  a peek that    nobody else          senders, once they    are kept or stopped   everybody
- *  is kept                             have gone round
- *  a sender dies  a message is sent whole or not at all; of a batch,         of a batch, all or
- *                 the first so many                                          none
- *  a receiver     what it had not       goes to the next one, out of turn;   what it had not
- *  dies           finished stays        with RBX_DROP it is dropped, and     finished stays
- *                                       counted
+ * |               RBX_SPSC             RBX_MPMC              MPMC + RBX_STRICT     RBX_LOCKED
+ * |senders,       1, 1                 1 to 256 of each      1 to 256 of each      1 to 256 of each
+ * |receivers
+ * |try_send,      wait-free            lock-free             lock-free             takes the lock
+ * |commit, abort
+ * |try_recv,      wait-free            lock-free; -EAGAIN    lock-free             takes the lock
+ * |release                             while the sender
+ * |                                    whose turn it is
+ * |                                    is inside its call
+ * |send, recv,    wait for the         also for whoever is   wait for the other    also for whoever
+ * |claim, peek    other end            inside a call and     end                   has the lock
+ * |                                    was stopped there
+ * |order          first in, first      as tickets were       likewise              first in, first
+ * |               out                  drawn; so each                              out
+ * |                                    sender's own
+ * |a claim that   holds up nobody      holds up receivers    nobody, as long as    everybody
+ * |is kept        else                                       fewer than capacity
+ * |a peek that    nobody else          senders, once they    are kept or stopped   everybody
+ * |is kept                             have gone round
+ * |a sender dies  a message is sent whole or not at all; of a batch,         of a batch, all or
+ * |               the first so many                                          none
+ * |a receiver     what it had not       goes to the next one, out of turn;   what it had not
+ * |dies           finished stays        with RBX_DROP it is dropped, and     finished stays
+ * |                                     counted
  *
  * What holds for all:
  *  - A message is sent once its send or commit has returned 0, and is received once, whoever dies,
