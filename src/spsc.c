@@ -72,11 +72,11 @@ static int resume_sending(rbx_tx *tx, const rbx_ring *ring)
     if (number != rbx_load_relaxed(&ring->spsc->tx.at) >> 8 ||
         rbx_spsc_index(at) > frame.per_frame || credit_at(ring, number) == UINT64_MAX)
         return rbx_ring_damaged(ring);
-    tx->spsc.bell = &ring->spsc->message;
     tx->spsc = (struct rbx_spsc_tx){
         .at = at,
         .limit = (number << 8) + frame.per_frame,
         .head = rbx_ring_frame(ring, number),
+        .bell = &ring->spsc->message,
         .first = ring->first,
         .end = ring->end,
         .shared = ring->spsc,
