@@ -16,6 +16,20 @@
 
 /* --- Opening and closing --- */
 
+/* Messages that have been taken and are not released yet, and orphans. */
+static uint64_t in_hand(const rbx_ring *ring, uint64_t head)
+{
+    uint64_t count = 0, lap = rbx_slot_lap(ring);
+    head = rbx_slot_position(head);
+    for (uint64_t at = head - lap; at != head; at += RBX_POSITION) {
+        uint64_t word = rbx_load_acquire(rbx_slot_word(ring, at));
+        unsigned state = rbx_slot_state(word);
+        count += (state == RBX_SLOT_FULL && rbx_slot_position(word) == at) ||
+                 state == RBX_SLOT_ORPHAN || state == RBX_SLOT_TAKEN;
+    }
+    return count;
+}
+
 /* A seat whose last holder has died is settled first. */
 static int begin(struct rbx_mpmc_end *end, rbx_ring *ring, enum rbx_ring_end which, unsigned seat)
 {
@@ -25,9 +39,9 @@ static int begin(struct rbx_mpmc_end *end, rbx_ring *ring, enum rbx_ring_end whi
     if (rbx_seat_is_open(ring, which, seat) && ring->box)
         return rbx_fail(-EAGAIN, "seat %u of ring '%s' is still being cleared of one that has died",
                         seat, rbx_ring_name(ring));
-    uint64_t tail = rbx_load_acquire(&mpmc->tail);
-    bool is_over = which == RBX_TX || rbx_slot_ahead(rbx_load_acquire(&mpmc->head), tail) >= 0;
-    if (tail & RBX_TAIL_CLOSED && is_over)
+    uint64_t tail = rbx_load_acquire(&mpmc->tail), head = rbx_load_acquire(&mpmc->head);
+    if (tail & RBX_TAIL_CLOSED &&
+        (which == RBX_TX || (rbx_slot_ahead(head, tail) >= 0 && in_hand(ring, head) == 0)))
         return rbx_ring_is_shut(ring);
     *end = (struct rbx_mpmc_end){
         .index = which == RBX_TX ? &mpmc->tail : &mpmc->head,
@@ -44,7 +58,9 @@ static int begin(struct rbx_mpmc_end *end, rbx_ring *ring, enum rbx_ring_end whi
     rbx_store_relaxed(end->intent, 0);
     rbx_store_relaxed(&rbx_seat_of(ring, which, seat)->owed, 0);
     rbx_mourning_over(&mpmc->mourning, which);
-    rbx_bell_join_as_publisher(end->bell, true);
+    /* Either end now and then does what the other of its kind waits for. */
+    rbx_bell_join_as_publisher(&mpmc->message, true);
+    rbx_bell_join_as_publisher(&mpmc->room, true);
     rbx_bell_join_as_sleeper(which == RBX_TX ? &mpmc->room : &mpmc->message, true);
     return 0;
 }
@@ -142,13 +158,16 @@ static void skip(rbx_rx *rx, uint64_t at)
     }
 }
 
-/* Nothing is there, and nothing will come: then -EPIPE. */
+/* Nothing is there, and nothing will come: then -EPIPE; but the last ones may have died with a
+   message in hand: then 0. Not for good: one that lives may still die, or put a message back. */
 static int ended(rbx_rx *rx, uint64_t head)
 {
     uint64_t tail = rbx_load_acquire(&rx->mpmc.shared->tail);
     if (!(tail & RBX_TAIL_CLOSED) || rbx_slot_ahead(head, tail) < 0)
         return -EAGAIN;
-    /* Not for good: what a receiver that dies now has in its hands may still come. */
+    rbx_mpmc_mind_the_dead(rx->ring);
+    if (rbx_load_acquire(&rx->mpmc.shared->orphans) != rx->mpmc.orphans_seen)
+        return -EAGAIN;
     return rbx_ring_is_shut(rx->ring);
 }
 
@@ -219,16 +238,28 @@ int rbx_mpmc_abort(rbx_tx *tx, struct rbx_frame g)
     rbx_atomic64 *word = rbx_mpmc_word(rbx_mpmc_slot(&tx->mpmc, at, g));
     tx->hold = RBX_HOLD_NONE;
     /* Refused in strict rings only: it has been passed over. */
-    if (!rbx_swap_if_seq_cst(word, &expected, at | RBX_SLOT_VOID))
-        rbx_mpmc_give_back(tx->ring, at);
-    rbx_mpmc_sent(tx); /* receivers may wait for what comes after it */
+    if (rbx_swap_if_seq_cst(word, &expected, at | RBX_SLOT_VOID))
+        rbx_mpmc_sent(tx); /* receivers may wait for what comes after it */
+    else
+        rbx_mpmc_return_place(tx, at);
     return 0;
 }
 
 int rbx_mpmc_put_back(rbx_rx *rx)
 {
+    rbx_atomic64 *slot = rbx_slot_word(rx->ring, rx->mpmc.held);
+    uint64_t word = rbx_load_acquire(slot);
     rx->hold = RBX_HOLD_NONE;
-    rbx_mpmc_orphan(rx->ring, rx->mpmc.held);
+    /* Refused in strict rings only: a sender has just moved it on. */
+    for (int tries = RBX_TRIES; tries > 0; tries--) {
+        unsigned state = rbx_slot_state(word);
+        if ((state != RBX_SLOT_FULL && state != RBX_SLOT_TAKEN) ||
+            rbx_swap_if_seq_cst(slot, &word, rbx_slot_position(word) | RBX_SLOT_ORPHAN))
+            break;
+    }
+    rbx_add_seq_cst(&rx->mpmc.shared->orphans, 1); /* who dies before: a repair adds one, too */
+    if (rbx_bell_after_publish(&rx->mpmc.shared->message))
+        rbx_end_wake(rbx_mpmc_receiver(rx), &rx->mpmc.shared->message);
     return 0;
 }
 
@@ -239,14 +270,12 @@ int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
     for (uint64_t i = 0; i <= end->mask; i++) {
         rbx_atomic64 *slot = rbx_slot_word(rx->ring, i << 8);
         uint64_t word = rbx_load_acquire(slot); /* M1 */
-        while (rbx_slot_state(word) == RBX_SLOT_ORPHAN) {
-            *at = rbx_slot_position(word);
-            if (((*at >> 8) & end->mask) != i)
-                break; /* nonsense */
-            rbx_mpmc_intend(end, *at, 1);
-            if (rbx_swap_if_seq_cst(slot, &word, *at | RBX_SLOT_TAKEN))
-                return 1;
-        }
+        *at = rbx_slot_position(word);
+        if (rbx_slot_state(word) != RBX_SLOT_ORPHAN || ((*at >> 8) & end->mask) != i)
+            continue;
+        rbx_mpmc_intend(end, *at, 1);
+        if (rbx_swap_if_seq_cst(slot, &word, *at | RBX_SLOT_TAKEN))
+            return 1;
     }
     end->orphans_seen = seen;
     return 0;
@@ -272,8 +301,18 @@ static bool let_it_finish(const rbx_atomic64 *word, uint64_t seen)
     return false;
 }
 
-/* Slices of a wait for somebody who is in the middle of a call, and may have died there. */
+/* The first slice of a wait for somebody who is in the middle of a call, and may have died there;
+   each slice is twice as long as the one before. */
 #define STUCK_SLICE_NS 2000000U
+
+static uint64_t next_slice(bool stuck, uint64_t *stuck_slice)
+{
+    uint64_t slice = *stuck_slice;
+    if (!stuck || slice > RBX_SLICE_NS)
+        return RBX_SLICE_NS;
+    *stuck_slice *= 2;
+    return slice;
+}
 
 /* A slice is over: sees to the dead. */
 static uint32_t forsaken(struct rbx_end end, uint32_t mourned)
@@ -301,16 +340,18 @@ static void begin_timeout(uint64_t timeout_ns, uint64_t *deadline)
 }
 
 /* There is something to try for. But if others are quicker, again and again, time may be up. */
-static int try_again(uint64_t *deadline)
+static int try_again(uint64_t timeout_ns, uint64_t *deadline)
 {
-    bool first = *deadline == 0 || *deadline == RBX_FOREVER;
-    return first || rbx_clock_monotonic() < *deadline ? 0 : -ETIMEDOUT;
+    bool first = *deadline == 0;
+    begin_timeout(timeout_ns, deadline);
+    return first || *deadline == RBX_FOREVER || rbx_clock_monotonic() < *deadline ? 0 : -ETIMEDOUT;
 }
 
 int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
 {
     struct rbx_mpmc *mpmc = tx->mpmc.shared;
     const struct rbx_end end = rbx_mpmc_sender(tx);
+    uint64_t stuck_slice = STUCK_SLICE_NS;
     for (;;) {
         uint64_t tail = rbx_load_acquire(&mpmc->tail);
         const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
@@ -324,9 +365,9 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
                       rbx_slot_ahead(rbx_load_acquire(&mpmc->head), word) > 0);
         int err;
         if (!full || (stuck && let_it_finish(slot, word)))
-            err = try_again(deadline);
+            err = try_again(timeout_ns, deadline);
         else
-            err = rbx_end_wait(end, &mpmc->room, slot, word, stuck ? STUCK_SLICE_NS : RBX_SLICE_NS,
+            err = rbx_end_wait(end, &mpmc->room, slot, word, next_slice(stuck, &stuck_slice),
                                timeout_ns, deadline, &tx->patience);
         if (err == 0)
             return 0;
@@ -344,6 +385,7 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
     const uint64_t nap_ns = 100000;
     struct rbx_mpmc *mpmc = rx->mpmc.shared;
     const struct rbx_end end = rbx_mpmc_receiver(rx);
+    uint64_t stuck_slice = STUCK_SLICE_NS;
     for (;;) {
         uint64_t head = rbx_load_acquire(&mpmc->head);
         const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
@@ -354,7 +396,7 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
             return 0;
         int err;
         if (!empty || (stuck && let_it_finish(slot, word))) {
-            err = try_again(deadline);
+            err = try_again(timeout_ns, deadline);
         } else if (tail & RBX_TAIL_CLOSED) {
             if (!stuck)
                 return 0;
@@ -363,9 +405,8 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
             rbx_clock_pause(nap_ns);
             err = rbx_clock_monotonic() < *deadline ? -EAGAIN : -ETIMEDOUT;
         } else {
-            err =
-                rbx_end_wait(end, &mpmc->message, slot, word, stuck ? STUCK_SLICE_NS : RBX_SLICE_NS,
-                             timeout_ns, deadline, &rx->patience);
+            err = rbx_end_wait(end, &mpmc->message, slot, word, next_slice(stuck, &stuck_slice),
+                               timeout_ns, deadline, &rx->patience);
         }
         if (err == 0)
             return 0;
@@ -429,19 +470,6 @@ static bool shut_down(rbx_ring *ring)
     rbx_bell_ring(&mpmc->message, ring->in_process);
     rbx_bell_ring(&mpmc->room, ring->in_process);
     return true;
-}
-
-/* Messages that have been taken and are not released yet, and orphans. */
-static uint64_t in_hand(const rbx_ring *ring, uint64_t head)
-{
-    uint64_t count = 0, lap = rbx_slot_lap(ring);
-    for (uint64_t at = head - lap; at != head; at += RBX_POSITION) {
-        uint64_t word = rbx_load_acquire(rbx_slot_word(ring, at));
-        unsigned state = rbx_slot_state(word);
-        count += (state == RBX_SLOT_FULL && rbx_slot_position(word) == at) ||
-                 state == RBX_SLOT_ORPHAN || state == RBX_SLOT_TAKEN;
-    }
-    return count;
 }
 
 static void describe(const rbx_ring *ring, rbx_ring_info *info)

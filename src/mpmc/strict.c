@@ -30,6 +30,21 @@ static void move_index(rbx_atomic64 *index, uint64_t at)
     (void)rbx_swap_if_seq_cst(index, &expected, at + RBX_POSITION);
 }
 
+/* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
+static void give_back(const rbx_ring *ring, uint64_t at)
+{
+    rbx_atomic64 *slot = rbx_slot_word(ring, at);
+    uint64_t word = rbx_load_acquire(slot);
+    for (int tries = RBX_TRIES; tries > 0; tries--) {
+        unsigned state = rbx_slot_state(word);
+        if (state == RBX_SLOT_FREE || state == RBX_SLOT_ORPHAN)
+            return; /* damage: this is not ours to write */
+        uint64_t freed = rbx_slot_position(word) + rbx_slot_lap(ring);
+        if (rbx_swap_if_seq_cst(slot, &word, freed)) /* M2 */
+            return;
+    }
+}
+
 /* --- Senders --- */
 
 /* The slot at tail is in somebody's hands since the last lap: passes it over. */
@@ -87,6 +102,14 @@ int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word)
     return -EAGAIN;
 }
 
+void rbx_mpmc_return_place(rbx_tx *tx, uint64_t at)
+{
+    rbx_bell *room = &tx->mpmc.shared->room;
+    give_back(tx->ring, at);
+    if (rbx_bell_after_publish(room))
+        rbx_end_wake(rbx_mpmc_sender(tx), room);
+}
+
 static bool publish(const rbx_ring *ring, uint64_t at)
 {
     uint64_t expected = at;
@@ -105,7 +128,7 @@ static int send_again(rbx_tx *tx, const char *message)
                tx->frame.message_size);
         if (publish(tx->ring, at))
             return 0;
-        rbx_mpmc_give_back(tx->ring, at);
+        rbx_mpmc_return_place(tx, at);
     }
     return rbx_mpmc_tx_unlucky(tx);
 }
@@ -121,7 +144,7 @@ static int send_from_place(rbx_tx *tx, uint64_t held)
         tx->hold = RBX_HOLD_PLACE;
         rbx_store_release(&seat->at, held | 1); /* before it is owed no more */
     } else {
-        rbx_mpmc_give_back(tx->ring, held);
+        rbx_mpmc_return_place(tx, held);
     }
     rbx_store_release(&seat->owed, 0);
     return err;
@@ -134,7 +157,7 @@ int rbx_mpmc_publish_strictly(rbx_tx *tx, uint64_t at, const void *message)
     if (publish(tx->ring, at)) {
         err = 0;
     } else if (message) {
-        rbx_mpmc_give_back(tx->ring, at);
+        rbx_mpmc_return_place(tx, at);
         err = send_again(tx, message);
     } else {
         err = send_from_place(tx, at);
@@ -186,36 +209,5 @@ int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word)
 
 void rbx_mpmc_release_strictly(rbx_rx *rx, uint64_t at)
 {
-    rbx_mpmc_give_back(rx->ring, at);
-}
-
-/* --- Both --- */
-
-void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at)
-{
-    rbx_atomic64 *slot = rbx_slot_word(ring, at);
-    uint64_t word = rbx_load_acquire(slot);
-    for (int tries = RBX_TRIES; tries > 0; tries--) {
-        unsigned state = rbx_slot_state(word);
-        if (state == RBX_SLOT_FREE || state == RBX_SLOT_ORPHAN)
-            return; /* damage: this is not ours to write */
-        uint64_t freed = rbx_slot_position(word) + rbx_slot_lap(ring);
-        if (rbx_swap_if_seq_cst(slot, &word, freed)) /* M2 */
-            return;
-    }
-}
-
-void rbx_mpmc_orphan(rbx_ring *ring, uint64_t at)
-{
-    rbx_atomic64 *slot = rbx_slot_word(ring, at);
-    uint64_t word = rbx_load_acquire(slot);
-    rbx_add_seq_cst(&ring->mpmc->orphans, 1); /* whoever dies from here on has announced it */
-    for (int tries = RBX_TRIES; tries > 0; tries--) {
-        unsigned state = rbx_slot_state(word);
-        if (state != RBX_SLOT_FULL && state != RBX_SLOT_TAKEN)
-            break;
-        if (rbx_swap_if_seq_cst(slot, &word, rbx_slot_position(word) | RBX_SLOT_ORPHAN))
-            break;
-    }
-    rbx_add_seq_cst(&ring->mpmc->orphans, 1);
+    give_back(rx->ring, at);
 }
