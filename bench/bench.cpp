@@ -23,9 +23,9 @@ struct Target {
 };
 
 struct RatioTarget {
-    const char *what;
-    const char *name;
-    const char *counter;
+    std::string what;
+    std::string name;
+    std::string counter;
     Bound bound;
 };
 
@@ -81,7 +81,7 @@ class Reporter : public benchmark::ConsoleReporter
                 continue;
             double value = run->second.at(t.counter);
             bool met = t.bound.is_least ? value >= t.bound.value : value <= t.bound.value;
-            std::printf("%s: %.3g (target %s %g%s)\n", t.what, value,
+            std::printf("%s: %.3g (target %s %g%s)\n", t.what.c_str(), value,
                         t.bound.is_least ? ">=" : "<=", t.bound.value, met ? "" : ": MISSED");
         }
     }
@@ -117,7 +117,8 @@ int target(const char *what, const char *ours, const char *bare, double factor)
     return 0;
 }
 
-int target_ratio(const char *what, const char *name, const char *counter, Bound bound)
+int target_ratio(const std::string &what, const std::string &name, const std::string &counter,
+                 Bound bound)
 {
     ratio_targets().push_back({what, name, counter, bound});
     return 0;

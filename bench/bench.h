@@ -28,7 +28,8 @@ inline Bound at_most(double value)
 {
     return {false, value};
 }
-int target_ratio(const char *what, const char *name, const char *counter, Bound bound);
+int target_ratio(const std::string &what, const std::string &name, const std::string &counter,
+                 Bound bound);
 
 /* A path that is unlinked at the end, also when a signal is the end. Gives it back. */
 const std::string &unlink_at_end(const std::string &path);

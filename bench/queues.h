@@ -7,6 +7,7 @@
 #define RBX_BENCH_QUEUES_H
 
 #include "bench.h"
+#include "messages.h"
 #include "pair.h"
 
 #include <ringbox/ringbox.h>
@@ -27,23 +28,6 @@
 #include <limits>
 #include <memory>
 
-constexpr size_t queue_capacity = 4096;
-
-/* Its number is its first word, in the first eight bytes. */
-template <size_t size> struct Message {
-    uint64_t number;
-    char rest[size - sizeof(uint64_t)];
-};
-template <> struct Message<8> {
-    uint64_t number;
-};
-
-typedef Message<8> Message8;
-typedef Message<24> Message24;
-typedef Message<56> Message56;
-typedef Message<64> Message64;
-typedef Message<120> Message120;
-typedef Message<248> Message248;
 RBX_RING_TYPE(ring8, Message8, SPSC)
 RBX_RING_TYPE(ring24, Message24, SPSC)
 RBX_RING_TYPE(ring56, Message56, SPSC)
@@ -257,9 +241,6 @@ template <class Queue, class Item> void warm_up(Queue &queue)
  * The figure of the quickest of the others, and a counter for each. `measure` is given a
  * Type<Queue> and answers a time.
  */
-template <class T> struct Type {
-    typedef T type;
-};
 template <size_t size, class Measure> double best_peer(benchmark::State &state, Measure measure)
 {
     double best = std::numeric_limits<double>::infinity();

@@ -4,12 +4,15 @@
  * that otherwise. And what a receiver costs that has nothing to do.
  */
 #include "bench.h"
+#include "crowd.h"
+#include "many.h"
 #include "pair.h"
 #include "queues.h"
 
 #include <benchmark/benchmark.h>
 
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <ctime>
@@ -77,6 +80,111 @@ int t3 = target_ratio("round trip of 248 bytes: ours / best peer", "round_trip<2
                       at_most(0.85));
 int t4 = target_ratio("round trip of 24 bytes: ours / bare words", "round_trip<24>", "of_floor",
                       at_most(1.6));
+
+/* --- Spinning, in a ring that could have many senders and receivers, beside those for two --- */
+
+/* Each of these is what crowd.h asks of a queue, with send and recv, and has been warmed up. */
+template <class Queue> struct Waiting : Queue {
+    Waiting()
+    {
+        warm_up_all<Queue, Message8>(*this, {1, 1});
+    }
+};
+
+template <class Queue> struct Polling : Waiting<Queue> {
+    struct Sender : Queue::Sender {
+        using Queue::Sender::Sender;
+        void send(const Message8 &message)
+        {
+            while (!this->try_send(message))
+                relax();
+        }
+    };
+    struct Receiver : Queue::Receiver {
+        using Queue::Receiver::Receiver;
+        void recv(Message8 &message)
+        {
+            while (!this->try_recv(message))
+                relax();
+        }
+    };
+};
+
+template <class Queue> struct ForTwo {
+    Queue queue;
+    ForTwo()
+    {
+        warm_up<Queue, Message8>(queue);
+    }
+    struct End {
+        Queue &queue;
+        explicit End(ForTwo &all) : queue(all.queue)
+        {
+        }
+        void send(const Message8 &message)
+        {
+            queue.send(message);
+        }
+        void recv(Message8 &message)
+        {
+            queue.recv(message);
+        }
+    };
+    typedef End Sender;
+    typedef End Receiver;
+};
+
+template <class Queue> double many_trip_ns()
+{
+    constexpr uint64_t trips = 20000;
+    Queue there, back;
+    Crowd crowd({1, 1});
+    auto ask = [&](Member &self) {
+        typename Queue::Sender sender(there);
+        typename Queue::Receiver receiver(back);
+        Message8 message = {};
+        self.begin();
+        for (uint64_t i = 0; i < trips; i++) {
+            sender.send(message);
+            receiver.recv(message);
+        }
+        self.end();
+    };
+    auto answer = [&](Member &self) {
+        typename Queue::Sender sender(back);
+        typename Queue::Receiver receiver(there);
+        Message8 message = {};
+        self.begin();
+        for (uint64_t i = 0; i < trips; i++) {
+            receiver.recv(message);
+            sender.send(message);
+        }
+        self.end();
+    };
+    crowd.run(ask, answer, std::chrono::seconds(2));
+    return crowd.took_ns() / trips;
+}
+
+void many_round_trip(benchmark::State &state)
+{
+    for (auto _ : state) {
+        double floor = floor_round_trip_ns();
+        double ours = many_trip_ns<Waiting<many::Ours<8>>>();
+        double best = best_peer<8>(
+            state, [](auto t) { return many_trip_ns<ForTwo<typename decltype(t)::type>>(); });
+        double polling = many_trip_ns<Polling<many::Ours<8>>>();
+        double strict = many_trip_ns<Waiting<many::Strict<8>>>();
+        state.SetIterationTime(ours / 1e9);
+        report(state, {{"floor", floor},
+                       {"ours", ours},
+                       {"polling", polling},
+                       {"strict", strict},
+                       {"ratio", ours / best}});
+    }
+}
+
+int t8 = target_ratio("round trip of 8 bytes, ring of many: ours / best peer for two",
+                      "many_round_trip", "ratio", at_most(1.1));
 
 /* --- Asleep --- */
 
@@ -212,6 +320,7 @@ int t7 = target_ratio("percent of a core that an idle receiver takes", "idle", "
 BENCHMARK_TEMPLATE(round_trip, 8)->UseManualTime()->Iterations(1)->Repetitions(rounds);
 BENCHMARK_TEMPLATE(round_trip, 24)->UseManualTime()->Iterations(1)->Repetitions(rounds);
 BENCHMARK_TEMPLATE(round_trip, 248)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK(many_round_trip)->UseManualTime()->Iterations(1)->Repetitions(rounds);
 BENCHMARK(sleep_and_wake)->UseManualTime()->Iterations(1)->Repetitions(rounds);
 BENCHMARK(idle)->UseManualTime()->Iterations(1)->Repetitions(3);
 

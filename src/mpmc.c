@@ -333,6 +333,36 @@ static int complain(struct rbx_end end, int err, uint32_t death, uint32_t *mourn
                                : 0;
 }
 
+#ifndef SLIP_NS
+#define SLIP_NS 800U
+#endif
+
+/*
+ * Two ends of a stream that are about as quick as each other meet in one cache line, again and
+ * again, and pull it to and fro for each message. So who has nothing to do lets some gather, and
+ * looks then. Where that finds but one, somebody waits for an answer, or comes now and then: there
+ * it is not soon repeated, and ever more rarely. Whether there is anything by now.
+ */
+static bool slip(struct rbx_mpmc_end *end, uint64_t at, unsigned state, struct rbx_frame g)
+{
+    enum { MANY = 4, SHORTEST_REST = 32, LONGEST_REST = 1024 };
+    if (end->no_slip > 0) {
+        end->no_slip--;
+        return false;
+    }
+    rbx_wait_a_little(SLIP_NS);
+    uint64_t last = at + (MANY - 1) * RBX_POSITION;
+    if (rbx_load_relaxed(rbx_mpmc_word(rbx_mpmc_slot(end, last, g))) == (last | state)) {
+        end->rest = 0;
+        return true;
+    }
+    end->rest = end->rest < SHORTEST_REST  ? SHORTEST_REST
+                : end->rest < LONGEST_REST ? end->rest * 2
+                                           : LONGEST_REST;
+    end->no_slip = end->rest;
+    return false;
+}
+
 static void begin_timeout(uint64_t timeout_ns, uint64_t *deadline)
 {
     if (*deadline == 0)
@@ -352,6 +382,9 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
     struct rbx_mpmc *mpmc = tx->mpmc.shared;
     const struct rbx_end end = rbx_mpmc_sender(tx);
     uint64_t stuck_slice = STUCK_SLICE_NS;
+    if (timeout_ns > SLIP_NS &&
+        slip(&tx->mpmc, rbx_slot_position(rbx_load_relaxed(&mpmc->tail)), RBX_SLOT_FREE, tx->frame))
+        return 0;
     for (;;) {
         uint64_t tail = rbx_load_acquire(&mpmc->tail);
         const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
@@ -386,6 +419,9 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
     struct rbx_mpmc *mpmc = rx->mpmc.shared;
     const struct rbx_end end = rbx_mpmc_receiver(rx);
     uint64_t stuck_slice = STUCK_SLICE_NS;
+    if (timeout_ns > SLIP_NS &&
+        slip(&rx->mpmc, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
+        return 0;
     for (;;) {
         uint64_t head = rbx_load_acquire(&mpmc->head);
         const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
