@@ -162,8 +162,10 @@ static void skip(rbx_rx *rx, uint64_t at)
    message in hand: then 0. Not for good: one that lives may still die, or put a message back. */
 static int ended(rbx_rx *rx, uint64_t head)
 {
-    uint64_t tail = rbx_load_acquire(&rx->mpmc.shared->tail);
-    if (!(tail & RBX_TAIL_CLOSED) || rbx_slot_ahead(head, tail) < 0)
+    /* Tail is the senders': who polls must not touch it for nothing. */
+    if (rbx_likely(!(rbx_load_acquire(&rx->mpmc.shared->message.bits) & RBX_BELL_SHUT)))
+        return -EAGAIN;
+    if (rbx_slot_ahead(head, rbx_load_acquire(&rx->mpmc.shared->tail)) < 0)
         return -EAGAIN;
     rbx_mpmc_mind_the_dead(rx->ring);
     if (rbx_load_acquire(&rx->mpmc.shared->orphans) != rx->mpmc.orphans_seen)
