@@ -285,20 +285,14 @@ int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
 
 /* --- Waiting --- */
 
-/*
- * Somebody has in hand what this end waits for. That takes a moment, as long as it runs: let it.
- * Whether the word has changed by then.
- */
+/* Somebody has in hand what this end waits for. That takes a moment, as long as it runs: let it. */
 static bool let_it_finish(const rbx_atomic64 *word, uint64_t seen)
 {
-    enum { LOOKS = 64, YIELDS = 16 };
-    for (int i = 0; i < LOOKS + YIELDS; i++) {
+    enum { YIELDS = 16 };
+    for (int yields = YIELDS; yields > 0; yields--) {
         if (rbx_load_relaxed(word) != seen)
             return true;
-        if (i < LOOKS)
-            rbx_pause();
-        else
-            rbx_thread_yield();
+        rbx_thread_yield();
     }
     return false;
 }
@@ -347,11 +341,7 @@ static int complain(struct rbx_end end, int err, uint32_t death, uint32_t *mourn
  */
 static bool slip(struct rbx_mpmc_end *end, uint64_t at, unsigned state, struct rbx_frame g)
 {
-    enum { MANY = 4, SHORTEST_REST = 32, LONGEST_REST = 1024 };
-    if (end->no_slip > 0) {
-        end->no_slip--;
-        return false;
-    }
+    enum { MANY = 4, SHORTEST_REST = 32, LONGEST_REST = 4096 };
     rbx_wait_a_little(SLIP_NS);
     uint64_t last = at + (MANY - 1) * RBX_POSITION;
     if (rbx_load_relaxed(rbx_mpmc_word(rbx_mpmc_slot(end, last, g))) == (last | state)) {
@@ -362,6 +352,29 @@ static bool slip(struct rbx_mpmc_end *end, uint64_t at, unsigned state, struct r
                 : end->rest < LONGEST_REST ? end->rest * 2
                                            : LONGEST_REST;
     end->no_slip = end->rest;
+    return false;
+}
+
+/*
+ * A wait begins. Whether it is worth to try again at once. Where there is no stream, an answer from
+ * another core may come in a moment: then some waits are but a pause, since the caller's try is a
+ * quicker look than any from here.
+ */
+static bool is_short(struct rbx_mpmc_end *end, const rbx_patience *patience, uint64_t at,
+                     unsigned state, struct rbx_frame g)
+{
+    enum { POLLS = 64 };
+    bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->most_ns > 0;
+    if (!may_spin)
+        return false;
+    if (end->no_slip == 0)
+        return slip(end, at, state, g);
+    end->no_slip--;
+    if (!patience->same_core && end->polls++ < POLLS) {
+        rbx_pause();
+        return true;
+    }
+    end->polls = 0;
     return false;
 }
 
@@ -385,7 +398,8 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
     const struct rbx_end end = rbx_mpmc_sender(tx);
     uint64_t stuck_slice = STUCK_SLICE_NS;
     if (timeout_ns > SLIP_NS &&
-        slip(&tx->mpmc, rbx_slot_position(rbx_load_relaxed(&mpmc->tail)), RBX_SLOT_FREE, tx->frame))
+        is_short(&tx->mpmc, &tx->patience, rbx_slot_position(rbx_load_relaxed(&mpmc->tail)),
+                 RBX_SLOT_FREE, tx->frame))
         return 0;
     for (;;) {
         uint64_t tail = rbx_load_acquire(&mpmc->tail);
@@ -422,14 +436,15 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
     const struct rbx_end end = rbx_mpmc_receiver(rx);
     uint64_t stuck_slice = STUCK_SLICE_NS;
     if (timeout_ns > SLIP_NS &&
-        slip(&rx->mpmc, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
+        is_short(&rx->mpmc, &rx->patience, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
         return 0;
     for (;;) {
         uint64_t head = rbx_load_acquire(&mpmc->head);
         const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
-        uint64_t word = rbx_load_acquire(slot), tail = rbx_load_acquire(&mpmc->tail);
-        bool stuck = word == head && rbx_slot_ahead(tail, head) > 0;
+        uint64_t word = rbx_load_acquire(slot);
         bool empty = word == head || rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap;
+        uint64_t tail = rbx_load_acquire(&mpmc->tail);
+        bool stuck = word == head && rbx_slot_ahead(tail, head) > 0;
         if (rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
             return 0;
         int err;

@@ -308,7 +308,8 @@ struct rbx_mpmc_end {
     uint64_t strict;
     uint64_t stuck_at, stuck_since; /* slow paths: the position, and when it was first found so */
     uint32_t no_slip;               /* so many waits more are not to begin with a slip */
-    uint32_t rest; /* and how many they were at first, after the last slip that was in vain */
+    uint32_t rest;  /* and how many they were at first, after the last slip that was in vain */
+    uint32_t polls; /* waits that were but a pause, since one was more */
 };
 
 /*
