@@ -56,10 +56,13 @@ static char *place_of(const rbx_ring *ring, uint64_t count)
 
 /* --- Opening and closing --- */
 
-static void bury_the_dead(rbx_ring *ring)
+static int bury_the_dead(rbx_ring *ring)
 {
-    if (!ring->box || !rbx_handle_is_ours(ring->box) || lock(ring) < 0)
-        return;
+    if (!ring->box || !rbx_handle_is_ours(ring->box))
+        return 0;
+    int err = lock(ring);
+    if (err < 0)
+        return err;
     for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
         for (unsigned i = 0; i < ring->shape.seats[end]; i++) {
             uint32_t dead = rbx_seat_dead(ring, end, i);
@@ -67,13 +70,15 @@ static void bury_the_dead(rbx_ring *ring)
                 rbx_mourning_bury(ring, &ring->locked->mourning, end, i, dead);
         }
     unlock(ring);
+    return 0;
 }
 
 static int begin(rbx_ring *ring, enum rbx_ring_end end, unsigned seat, bool ended)
 {
     struct rbx_locked *locked = ring->locked;
-    if (rbx_seat_is_open(ring, end, seat))
-        bury_the_dead(ring);
+    int err = rbx_seat_is_open(ring, end, seat) ? bury_the_dead(ring) : 0;
+    if (err < 0)
+        return err;
     if (ended)
         return rbx_ring_is_shut(ring);
     rbx_mourning_over(&locked->mourning, end);
@@ -297,10 +302,12 @@ static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word
     for (;;) {
         if (rbx_load_acquire(word) != seen || rbx_load_acquire(&ring->locked->closed))
             return 0;
-        int err = rbx_end_wait(end, bell, word, seen, RBX_SLICE_NS, timeout_ns, deadline, patience);
+        const struct rbx_watched watched = {word, seen};
+        int err =
+            rbx_end_wait(end, bell, &watched, 1, RBX_SLICE_NS, timeout_ns, deadline, patience);
         if (err == 0)
             return 0;
-        bury_the_dead(ring);
+        (void)bury_the_dead(ring); /* if this thread has the lock, the next one will */
         enum rbx_ring_end other = rbx_other_end(end.which);
         uint32_t death = rbx_mourning_for(ring, &ring->locked->mourning, other, *mourned);
         if (rbx_load_acquire(word) != seen)
@@ -364,11 +371,12 @@ static int format(void *memory, const struct rbx_ring_shape *shape)
     return rbx_os_mutex_init(&locked->mutex);
 }
 
-static bool shut_down(rbx_ring *ring)
+static int shut_down(rbx_ring *ring)
 {
     struct rbx_locked *locked = ring->locked;
-    if (lock(ring) < 0)
-        return false;
+    int err = lock(ring);
+    if (err < 0)
+        return err;
     bool before = rbx_load_relaxed(&locked->closed);
     rbx_store_release(&locked->closed, 1);
     unlock(ring);
@@ -376,7 +384,7 @@ static bool shut_down(rbx_ring *ring)
     rbx_or_seq_cst(&locked->room.bits, RBX_BELL_SHUT);
     rbx_bell_ring(&locked->message, ring->in_process);
     rbx_bell_ring(&locked->room, ring->in_process);
-    return !before;
+    return before ? -EALREADY : 0;
 }
 
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
@@ -396,10 +404,11 @@ static int repair(rbx_ring *ring, rbx_repaired *repaired)
     const struct rbx_mourning *mourning = &ring->locked->mourning;
     uint64_t senders = rbx_load_relaxed(&mourning->died[RBX_TX]);
     uint64_t receivers = rbx_load_relaxed(&mourning->died[RBX_RX]);
-    bury_the_dead(ring);
+    int err = bury_the_dead(ring);
     repaired->senders = rbx_load_relaxed(&mourning->died[RBX_TX]) - senders;
     repaired->receivers = rbx_load_relaxed(&mourning->died[RBX_RX]) - receivers;
-    return 0;
+    repaired->suspect = rbx_seat_suspects(ring);
+    return err;
 }
 
 const struct rbx_kind rbx_kind_locked = {.name = "LOCKED",

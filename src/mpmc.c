@@ -6,13 +6,28 @@
 #include "error.h"
 #include "mpmc/slot.h"
 #include "os/clock.h"
-#include "os/thread.h"
 #include "ring/end.h"
 #include "ring/handle.h"
 #include "ring/kind.h"
 #include "ring/mourning.h"
 #include "ring/seat.h"
 #include "wait.h"
+
+/*
+ * `tail` is closed, which is all that counts. Bells that are shut tell those who wait, and those
+ * who poll and should not look at tail. Whoever finds this half done, by one that has died in
+ * between, does it again.
+ */
+void rbx_mpmc_finish_shutdown(rbx_ring *ring)
+{
+    struct rbx_mpmc *mpmc = ring->mpmc;
+    if (rbx_load_acquire(&mpmc->room.bits) & rbx_load_acquire(&mpmc->message.bits) & RBX_BELL_SHUT)
+        return;
+    rbx_or_seq_cst(&mpmc->message.bits, RBX_BELL_SHUT);
+    rbx_or_seq_cst(&mpmc->room.bits, RBX_BELL_SHUT);
+    rbx_bell_ring(&mpmc->message, ring->in_process);
+    rbx_bell_ring(&mpmc->room, ring->in_process);
+}
 
 /* --- Opening and closing --- */
 
@@ -34,12 +49,13 @@ static uint64_t in_hand(const rbx_ring *ring, uint64_t head)
 static int begin(struct rbx_mpmc_end *end, rbx_ring *ring, enum rbx_ring_end which, unsigned seat)
 {
     struct rbx_mpmc *mpmc = ring->mpmc;
-    if (rbx_seat_is_open(ring, which, seat))
-        rbx_mpmc_mind_the_dead(ring);
+    rbx_mpmc_mind_the_dead(ring);
     if (rbx_seat_is_open(ring, which, seat) && ring->box)
         return rbx_fail(-EAGAIN, "seat %u of ring '%s' is still being cleared of one that has died",
                         seat, rbx_ring_name(ring));
     uint64_t tail = rbx_load_acquire(&mpmc->tail), head = rbx_load_acquire(&mpmc->head);
+    if (tail & RBX_TAIL_CLOSED)
+        rbx_mpmc_finish_shutdown(ring);
     if (tail & RBX_TAIL_CLOSED &&
         (which == RBX_TX || (rbx_slot_ahead(head, tail) >= 0 && in_hand(ring, head) == 0)))
         return rbx_ring_is_shut(ring);
@@ -99,22 +115,35 @@ static void end_rx(rbx_rx *rx)
 
 /*
  * Somebody who only tries, and never waits, finds the dead here: looks at the clock now and then,
- * and at the others when it has been stuck for some time.
+ * and at the others when that has been some time ago.
  */
-static void mind_now_and_then(struct rbx_end end, struct rbx_mpmc_end *own, uint64_t at)
+static void mind_now_and_then(struct rbx_end end, struct rbx_mpmc_end *own)
 {
     enum { LOOK_EVERY = 64 };
-    const uint64_t stuck_for_ns = 10000000;
+    const uint64_t often_ns = 10000000;
     if (rbx_end_missed(end) % LOOK_EVERY != 0)
         return;
+    if (rbx_load_acquire(&own->shared->tail) & RBX_TAIL_CLOSED)
+        rbx_mpmc_finish_shutdown(end.ring);
     uint64_t now = rbx_clock_monotonic();
-    if (own->stuck_at != at || own->stuck_since == 0) {
-        own->stuck_at = at;
-        own->stuck_since = now;
-    } else if (now - own->stuck_since > stuck_for_ns) {
-        own->stuck_since = now;
-        rbx_mpmc_mind_the_dead(end.ring);
-    }
+    if (now - own->looked_at < often_ns)
+        return;
+    own->looked_at = now;
+    rbx_mpmc_mind_the_dead(end.ring);
+}
+
+/* Takes the tombstone at `head`, which is at `at`, out of the way, unless another does. */
+static bool skip(rbx_ring *ring, struct rbx_mpmc_end *end, uint64_t at)
+{
+    struct rbx_mpmc *mpmc = ring->mpmc;
+    uint64_t expected = at;
+    rbx_mpmc_intend(end, at, 1);
+    if (!rbx_swap_if_seq_cst(&mpmc->head, &expected, at + RBX_POSITION)) /* M3 */
+        return false;
+    rbx_mpmc_give_back(ring, at);
+    if (rbx_bell_after_publish(&mpmc->room))
+        rbx_bell_ring(&mpmc->room, ring->in_process);
+    return true;
 }
 
 int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
@@ -123,6 +152,7 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     uint64_t tail = rbx_load_acquire(end->index);
     int err = 0;
     if (tail & RBX_TAIL_CLOSED) {
+        rbx_mpmc_finish_shutdown(tx->ring);
         give_up(end);
         return rbx_tx_refuse(tx);
     }
@@ -135,27 +165,19 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     else if (rbx_load_acquire(rbx_slot_word(tx->ring, tail)) == word &&
              rbx_load_acquire(end->index) == tail)
         err = -EPROTO;
-    if (err == 0)
+    /* What only tombstones fill is not full, though nobody receives. */
+    uint64_t head = rbx_load_acquire(&end->shared->head);
+    if (err == 0 || (err == -EAGAIN &&
+                     rbx_load_acquire(rbx_slot_word(tx->ring, head)) == (head | RBX_SLOT_VOID) &&
+                     skip(tx->ring, end, head)))
         return 0;
     give_up(end);
     if (err != -EAGAIN)
         return rbx_ring_damaged(tx->ring);
     if (rbx_load_relaxed(&end->shared->high_water) < end->mask + 1)
         rbx_mpmc_note_high_water(tx, tail);
-    mind_now_and_then(rbx_mpmc_sender(tx), end, tail);
+    mind_now_and_then(rbx_mpmc_sender(tx), end);
     return err;
-}
-
-/* Takes a tombstone out of the way, unless another does. */
-static void skip(rbx_rx *rx, uint64_t at)
-{
-    struct rbx_mpmc_end *end = &rx->mpmc;
-    uint64_t expected = at;
-    rbx_mpmc_intend(end, at, 1);
-    if (rbx_swap_if_release(end->index, &expected, at + RBX_POSITION)) { /* M3 */
-        rbx_mpmc_free(rx, at, rx->frame);
-        rbx_mpmc_freed(rx);
-    }
 }
 
 /* Nothing is there, and nothing will come: then -EPIPE; but the last ones may have died with a
@@ -181,7 +203,7 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     if (head != at)
         return 0;
     if (word == (head | RBX_SLOT_VOID))
-        skip(rx, at);
+        skip(rx->ring, end, at);
     else if (end->strict)
         err = rbx_mpmc_move_on_head(rx, at, word);
     else if (word == head || rbx_slot_ahead(head, word) == (int64_t)end->lap)
@@ -194,7 +216,7 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     give_up(end);
     if (err != -EAGAIN)
         return rbx_ring_damaged(rx->ring);
-    mind_now_and_then(rbx_mpmc_receiver(rx), end, head);
+    mind_now_and_then(rbx_mpmc_receiver(rx), end);
     return ended(rx, head);
 }
 
@@ -283,196 +305,6 @@ int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
     return 0;
 }
 
-/* --- Waiting --- */
-
-/* Somebody has in hand what this end waits for. That takes a moment, as long as it runs: let it. */
-static bool let_it_finish(const rbx_atomic64 *word, uint64_t seen)
-{
-    enum { YIELDS = 16 };
-    for (int yields = YIELDS; yields > 0; yields--) {
-        if (rbx_load_relaxed(word) != seen)
-            return true;
-        rbx_thread_yield();
-    }
-    return false;
-}
-
-/* The first slice of a wait for somebody who is in the middle of a call, and may have died there;
-   each slice is twice as long as the one before. */
-#define STUCK_SLICE_NS 2000000U
-
-static uint64_t next_slice(bool stuck, uint64_t *stuck_slice)
-{
-    uint64_t slice = *stuck_slice;
-    if (!stuck || slice > RBX_SLICE_NS)
-        return RBX_SLICE_NS;
-    *stuck_slice *= 2;
-    return slice;
-}
-
-/* A slice is over: sees to the dead. */
-static uint32_t forsaken(struct rbx_end end, uint32_t mourned)
-{
-    rbx_mpmc_mind_the_dead(end.ring);
-    return rbx_mourning_for(end.ring, &end.ring->mpmc->mourning, rbx_other_end(end.which), mourned);
-}
-
-/* What a wait that has not ended well answers, `death` being what forsaken() says. */
-static int complain(struct rbx_end end, int err, uint32_t death, uint32_t *mourned)
-{
-    if (death != 0) {
-        *mourned = death;
-        return rbx_ring_forsaken(end.ring, end.which);
-    }
-    return err == -EINTR       ? rbx_ring_interrupted(end.ring)
-           : err == -ETIMEDOUT ? rbx_ring_timed_out(end.ring, end.which)
-                               : 0;
-}
-
-#ifndef SLIP_NS
-#define SLIP_NS 800U
-#endif
-
-/*
- * Two ends of a stream that are about as quick as each other meet in one cache line, again and
- * again, and pull it to and fro for each message. So who has nothing to do lets some gather, and
- * looks then. Where that finds but one, somebody waits for an answer, or comes now and then: there
- * it is not soon repeated, and ever more rarely. Whether there is anything by now.
- */
-static bool slip(struct rbx_mpmc_end *end, uint64_t at, unsigned state, struct rbx_frame g)
-{
-    enum { MANY = 4, SHORTEST_REST = 32, LONGEST_REST = 4096 };
-    rbx_wait_a_little(SLIP_NS);
-    uint64_t last = at + (MANY - 1) * RBX_POSITION;
-    if (rbx_load_relaxed(rbx_mpmc_word(rbx_mpmc_slot(end, last, g))) == (last | state)) {
-        end->rest = 0;
-        return true;
-    }
-    end->rest = end->rest < SHORTEST_REST  ? SHORTEST_REST
-                : end->rest < LONGEST_REST ? end->rest * 2
-                                           : LONGEST_REST;
-    end->no_slip = end->rest;
-    return false;
-}
-
-/*
- * A wait begins. Whether it is worth to try again at once. Where there is no stream, an answer from
- * another core may come in a moment: then some waits are but a pause, since the caller's try is a
- * quicker look than any from here.
- */
-static bool is_short(struct rbx_mpmc_end *end, const rbx_patience *patience, uint64_t at,
-                     unsigned state, struct rbx_frame g)
-{
-    enum { POLLS = 64 };
-    bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->most_ns > 0;
-    if (!may_spin)
-        return false;
-    if (end->no_slip == 0)
-        return slip(end, at, state, g);
-    end->no_slip--;
-    if (!patience->same_core && end->polls++ < POLLS) {
-        rbx_pause();
-        return true;
-    }
-    end->polls = 0;
-    return false;
-}
-
-static void begin_timeout(uint64_t timeout_ns, uint64_t *deadline)
-{
-    if (*deadline == 0)
-        *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
-}
-
-/* There is something to try for. But if others are quicker, again and again, time may be up. */
-static int try_again(uint64_t timeout_ns, uint64_t *deadline)
-{
-    bool first = *deadline == 0;
-    begin_timeout(timeout_ns, deadline);
-    return first || *deadline == RBX_FOREVER || rbx_clock_monotonic() < *deadline ? 0 : -ETIMEDOUT;
-}
-
-int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
-{
-    struct rbx_mpmc *mpmc = tx->mpmc.shared;
-    const struct rbx_end end = rbx_mpmc_sender(tx);
-    uint64_t stuck_slice = STUCK_SLICE_NS;
-    if (timeout_ns > SLIP_NS &&
-        is_short(&tx->mpmc, &tx->patience, rbx_slot_position(rbx_load_relaxed(&mpmc->tail)),
-                 RBX_SLOT_FREE, tx->frame))
-        return 0;
-    for (;;) {
-        uint64_t tail = rbx_load_acquire(&mpmc->tail);
-        const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
-        uint64_t word = rbx_load_acquire(slot);
-        bool full = rbx_slot_ahead(tail, word) == (int64_t)tx->mpmc.lap;
-        if (tail & RBX_TAIL_CLOSED)
-            return 0;
-        /* In somebody's hands: taken, and not published or not released. */
-        bool stuck = rbx_slot_state(word) != RBX_SLOT_ORPHAN &&
-                     (rbx_slot_state(word) == RBX_SLOT_FREE ||
-                      rbx_slot_ahead(rbx_load_acquire(&mpmc->head), word) > 0);
-        int err;
-        if (!full || (stuck && let_it_finish(slot, word)))
-            err = try_again(timeout_ns, deadline);
-        else
-            err = rbx_end_wait(end, &mpmc->room, slot, word, next_slice(stuck, &stuck_slice),
-                               timeout_ns, deadline, &tx->patience);
-        if (err == 0)
-            return 0;
-        uint32_t death = forsaken(end, tx->mourned);
-        if (rbx_load_acquire(&mpmc->tail) != tail || rbx_load_acquire(slot) != word)
-            death = 0; /* it may have died just after */
-        err = complain(end, err, death, &tx->mourned);
-        if (err != 0)
-            return err;
-    }
-}
-
-int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
-{
-    const uint64_t nap_ns = 100000;
-    struct rbx_mpmc *mpmc = rx->mpmc.shared;
-    const struct rbx_end end = rbx_mpmc_receiver(rx);
-    uint64_t stuck_slice = STUCK_SLICE_NS;
-    if (timeout_ns > SLIP_NS &&
-        is_short(&rx->mpmc, &rx->patience, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
-        return 0;
-    for (;;) {
-        uint64_t head = rbx_load_acquire(&mpmc->head);
-        const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
-        uint64_t word = rbx_load_acquire(slot);
-        bool empty = word == head || rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap;
-        uint64_t tail = rbx_load_acquire(&mpmc->tail);
-        bool stuck = word == head && rbx_slot_ahead(tail, head) > 0;
-        if (rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
-            return 0;
-        int err;
-        if (!empty || (stuck && let_it_finish(slot, word))) {
-            err = try_again(timeout_ns, deadline);
-        } else if (tail & RBX_TAIL_CLOSED) {
-            if (!stuck)
-                return 0;
-            /* The last messages are in senders' hands, and no bell says more than that. */
-            begin_timeout(timeout_ns, deadline);
-            rbx_clock_pause(nap_ns);
-            err = rbx_clock_monotonic() < *deadline ? -EAGAIN : -ETIMEDOUT;
-        } else {
-            err = rbx_end_wait(end, &mpmc->message, slot, word, next_slice(stuck, &stuck_slice),
-                               timeout_ns, deadline, &rx->patience);
-        }
-        if (err == 0)
-            return 0;
-        uint32_t death = forsaken(end, rx->mourned);
-        if (rbx_load_acquire(&mpmc->head) != head || rbx_load_acquire(slot) != word ||
-            rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
-            return 0;
-        err = complain(end, err, death, &rx->mourned);
-        if (err != 0)
-            return err;
-    }
-}
-
 /* --- What all kinds of ring have --- */
 
 static struct rbx_frame frame_for(size_t size, size_t alignment)
@@ -513,16 +345,11 @@ static int format(void *memory, const struct rbx_ring_shape *shape)
     return 0;
 }
 
-static bool shut_down(rbx_ring *ring)
+static int shut_down(rbx_ring *ring)
 {
-    struct rbx_mpmc *mpmc = ring->mpmc;
-    if (rbx_or_seq_cst(&mpmc->tail, RBX_TAIL_CLOSED) & RBX_TAIL_CLOSED)
-        return false;
-    rbx_or_seq_cst(&mpmc->message.bits, RBX_BELL_SHUT);
-    rbx_or_seq_cst(&mpmc->room.bits, RBX_BELL_SHUT);
-    rbx_bell_ring(&mpmc->message, ring->in_process);
-    rbx_bell_ring(&mpmc->room, ring->in_process);
-    return true;
+    bool before = rbx_or_seq_cst(&ring->mpmc->tail, RBX_TAIL_CLOSED) & RBX_TAIL_CLOSED;
+    rbx_mpmc_finish_shutdown(ring);
+    return before ? -EALREADY : 0;
 }
 
 static void describe(const rbx_ring *ring, rbx_ring_info *info)

@@ -142,13 +142,11 @@ static int open_private(rbx_ring **ring, const rbx_ring_options *options)
 int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *options)
 {
     *ring = NULL;
-    const rbx_ring_options any = {.box = {.how = RBX_OPEN_ONLY}};
-    if (!options)
-        options = &any;
     if (!name)
         return open_private(ring, options);
+    const rbx_box_options any = {.how = RBX_OPEN_ONLY};
     rbx_box *box;
-    int err = open_box(&box, name, options);
+    int err = options ? open_box(&box, name, options) : rbx_box_open(&box, name, &any);
     if (err < 0)
         return err;
     err = rbx_ring_open_box(ring, box, options);
@@ -232,9 +230,10 @@ int rbx_ring_shutdown(rbx_ring *ring)
 {
     if (ring->read_only)
         return rbx_fail(-EACCES, "ring '%s' was opened read-only", rbx_ring_name(ring));
-    if (!ring->kind->shutdown(ring))
-        return rbx_fail(-EINVAL, "ring '%s' was shut down before", rbx_ring_name(ring));
-    return 0;
+    int err = ring->kind->shutdown(ring);
+    return err == -EALREADY
+               ? rbx_fail(-EINVAL, "ring '%s' was shut down before", rbx_ring_name(ring))
+               : err;
 }
 
 int rbx_ring_repair(rbx_ring *ring, rbx_repaired *repaired)

@@ -195,8 +195,9 @@ int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
         uint64_t freed = rbx_load_acquire(&tx->spsc.shared->freed);
         if (credit_at(tx->ring, tx->spsc.at >> 8) != 0)
             return 0;
-        int err = rbx_end_wait(sender(tx), &tx->spsc.shared->room, &tx->spsc.shared->freed, freed,
-                               RBX_SLICE_NS, timeout_ns, deadline, &tx->patience);
+        const struct rbx_watched watched = {&tx->spsc.shared->freed, freed};
+        int err = rbx_end_wait(sender(tx), &tx->spsc.shared->room, &watched, 1, RBX_SLICE_NS,
+                               timeout_ns, deadline, &tx->patience);
         if (is_shut(tx->spsc.shared))
             return 0;
         if (rbx_load_acquire(&tx->spsc.shared->room.bits) & RBX_BELL_SHUT)
@@ -320,9 +321,9 @@ int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
         uint64_t header = rbx_load_acquire(rbx_spsc_header(rx->spsc.now.head)); /* S1 */
         if (is_news(rx, header))
             return 0;
-        int err = rbx_end_wait(receiver(rx), &rx->spsc.shared->message,
-                               rbx_spsc_header(rx->spsc.now.head), header, RBX_SLICE_NS, timeout_ns,
-                               deadline, &rx->patience);
+        const struct rbx_watched watched = {rbx_spsc_header(rx->spsc.now.head), header};
+        int err = rbx_end_wait(receiver(rx), &rx->spsc.shared->message, &watched, 1, RBX_SLICE_NS,
+                               timeout_ns, deadline, &rx->patience);
         if (err == 0)
             return 0;
         uint32_t dead = rbx_seat_dead(rx->ring, RBX_TX, 0);
@@ -381,15 +382,15 @@ static int format(void *memory, const struct rbx_ring_shape *shape)
     return 0;
 }
 
-static bool shut_down(rbx_ring *ring)
+static int shut_down(rbx_ring *ring)
 {
     struct rbx_spsc *spsc = ring->spsc;
     if (rbx_or_seq_cst(&spsc->message.bits, RBX_BELL_SHUT) & RBX_BELL_SHUT)
-        return false;
+        return -EALREADY;
     rbx_or_seq_cst(&spsc->room.bits, RBX_BELL_SHUT);
     rbx_bell_ring(&spsc->message, ring->in_process);
     rbx_bell_ring(&spsc->room, ring->in_process);
-    return true;
+    return 0;
 }
 
 static void describe(const rbx_ring *ring, rbx_ring_info *info)

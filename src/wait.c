@@ -32,7 +32,12 @@ bool rbx_bell_ring(rbx_bell *bell, bool in_process)
     rbx_full_fence(); /* B1, for a publisher that must fence by itself */
     if (!(rbx_load_relaxed(&bell->bits) & RBX_BELL_ASLEEP))
         return false;
-    rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
+    /* Who has announced its sleep and not begun it finds another count, even when the next sleeper
+       announces itself meanwhile. */
+    uint32_t bits = rbx_load_relaxed(&bell->bits);
+    while (!rbx_swap_if_seq_cst(&bell->bits, &bits,
+                                (bits & ~(uint32_t)RBX_BELL_ASLEEP) + RBX_BELL_RUNG))
+        ;
     rbx_futex_wake(&bell->bits, in_process);
     return true;
 }
@@ -92,15 +97,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 struct wait {
     rbx_bell *bell;
-    const rbx_atomic64 *word;
-    uint64_t seen;
+    const struct rbx_watched *watched;
+    unsigned count;
 };
 
 /* Relaxed: who waited looks again, with the order that it needs. */
 static bool is_over(const struct wait *wait)
 {
-    return rbx_load_relaxed(wait->word) != wait->seen ||
-           rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
+    for (unsigned i = 0; i < wait->count; i++)
+        if (rbx_load_relaxed(wait->watched[i].word) != wait->watched[i].seen)
+            return true;
+    return rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
 }
 
 /* Looks until CLOCK_MONOTONIC is `until`; whether the wait is over. */
@@ -178,10 +185,10 @@ static void adapt(rbx_patience *patience, uint64_t waited_ns)
         patience->spin_ns = spin / 2 > least ? spin / 2 : least;
 }
 
-int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t slice_ns,
-                    uint64_t deadline, rbx_patience *patience)
+int rbx_wait_change(rbx_bell *bell, const struct rbx_watched *watched, unsigned count,
+                    uint64_t slice_ns, uint64_t deadline, rbx_patience *patience)
 {
-    const struct wait wait = {.bell = bell, .word = word, .seen = seen};
+    const struct wait wait = {.bell = bell, .watched = watched, .count = count};
     bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->spin_ns > 0;
     if (may_spin && !patience->same_core && is_soon_over(&wait))
         return 0;

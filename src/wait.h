@@ -35,11 +35,18 @@ int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, b
 /* When a timeout that begins now ends. Never 0. */
 uint64_t rbx_wait_deadline(uint64_t timeout_ns);
 
+/* A word that somebody waits for: until it says something else than it did. */
+struct rbx_watched {
+    const rbx_atomic64 *word;
+    uint64_t seen;
+};
+
 /*
- * Waits until *word is no longer `seen` or the bell is shut: 0. -ETIMEDOUT at the deadline; -EINTR
- * when a signal handler has run; -EAGAIN after a slice: look whether the peer lives.
+ * Waits until one of `count` words has changed or the bell is shut, or, when it is shared, has rung: 0.
+ * -ETIMEDOUT at the deadline; -EINTR when a signal handler has run; -EAGAIN after a slice: look whether
+ * the peer lives.
  */
-int rbx_wait_change(rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen, uint64_t slice_ns,
-                    uint64_t deadline, rbx_patience *patience);
+int rbx_wait_change(rbx_bell *bell, const struct rbx_watched *watched, unsigned count,
+                    uint64_t slice_ns, uint64_t deadline, rbx_patience *patience);
 
 #endif

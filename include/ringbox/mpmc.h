@@ -319,30 +319,26 @@ RBX_INLINE int rbx_mpmc_try_recv(rbx_rx *rx, void *message, struct rbx_frame g)
     return 0;
 }
 
-/* How many were received, up to `most`; an error only when none was. */
+/*
+ * How many were received, up to `most` and RBX_RUN_MAX; an error only when none was. All are copied
+ * before the first is released, so that who dies in between leaves them all.
+ */
 RBX_INLINE ptrdiff_t rbx_mpmc_try_recv_n(rbx_rx *rx, void *messages, size_t most,
                                          struct rbx_frame g)
 {
-    char *to = (char *)messages;
-    size_t received = 0;
-    ptrdiff_t taken = 0;
-    while (received < most) {
-        size_t wanted = most - received < RBX_RUN_MAX ? most - received : RBX_RUN_MAX;
-        uint64_t at = 0;
-        taken = rbx_mpmc_take_messages(rx, rx->mpmc.strict ? 1 : wanted, &at, g);
-        if (rbx_unlikely(taken < 0))
-            break;
-        for (ptrdiff_t i = 0; i < taken; i++, at += RBX_POSITION) {
-            rbx_copy_out(to, rbx_mpmc_slot(&rx->mpmc, at, g) + g.offset, g.message_size);
-            to += g.message_size;
-            rbx_mpmc_free(rx, at, g);
-        }
-        received += (size_t)taken;
-    }
-    if (rbx_unlikely(received == 0))
-        return taken;
-    rbx_mpmc_freed(rx);
-    return (ptrdiff_t)received;
+    uint64_t at = 0;
+    if (rbx_unlikely(most == 0))
+        return 0;
+    ptrdiff_t taken = rbx_mpmc_take_messages(rx, most < RBX_RUN_MAX ? most : RBX_RUN_MAX, &at, g);
+    for (ptrdiff_t i = 0; i < taken; i++)
+        rbx_copy_out((char *)messages + (size_t)i * g.message_size,
+                     rbx_mpmc_slot(&rx->mpmc, at + (uint64_t)i * RBX_POSITION, g) + g.offset,
+                     g.message_size);
+    for (ptrdiff_t i = 0; i < taken; i++, at += RBX_POSITION)
+        rbx_mpmc_free(rx, at, g);
+    if (taken > 0)
+        rbx_mpmc_freed(rx);
+    return taken;
 }
 
 /* Shows one message, since there is one in a slot: it stays until released. */

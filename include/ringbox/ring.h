@@ -306,10 +306,10 @@ struct rbx_mpmc_end {
     uint64_t orphans_seen; /* receivers: no orphan is there as long as the ring counts so many */
     uint64_t quarter;      /* senders: a quarter of the ring is used up where no bit of it is set */
     uint64_t strict;
-    uint64_t stuck_at, stuck_since; /* slow paths: the position, and when it was first found so */
-    uint32_t no_slip;               /* so many waits more are not to begin with a slip */
-    uint32_t rest;  /* and how many they were at first, after the last slip that was in vain */
-    uint32_t polls; /* waits that were but a pause, since one was more */
+    uint64_t looked_at; /* when it last saw to the dead for want of anything else */
+    uint32_t no_slip;   /* so many waits more are not to begin with a slip */
+    uint32_t rest;      /* and how many they were at first, after the last slip that was in vain */
+    uint32_t polls;     /* waits that were but a pause, since one was more */
 };
 
 /*

@@ -60,13 +60,17 @@ enum rbx_bell_bits {
     RBX_BELL_SHUT = 8,             /* nothing more will be published */
     RBX_BELL_LATE = 16,  /* something was, by a publisher that had not seen SHUT in time */
     RBX_BELL_ENDED = 32, /* the sleeper has taken the last of it */
+    RBX_BELL_RUNG =
+        64, /* and up: how often it has been rung, so that who is about to sleep notices */
 };
+
+#define RBX_BELL_STATE 63U /* what is to be looked at: the bits but for that count */
 
 /* What must be done after publishing: 0, nearly always, is nothing. */
 static inline uint32_t rbx_bell_after_publish(const rbx_bell *bell)
 {
     rbx_compiler_barrier(); /* B1: the sleeper's membarrier is the fence */
-    return rbx_load_relaxed(&bell->bits);
+    return rbx_load_relaxed(&bell->bits) & RBX_BELL_STATE;
 }
 
 /* Private to the endpoint that waits. */

@@ -101,8 +101,8 @@ static bool is_held(const rbx_ring *ring, uint64_t word, struct claim claim)
         return claim.end == RBX_TX && ahead == 0 &&
                rbx_slot_ahead(rbx_load_acquire(&ring->mpmc->tail), word) > 0;
     case RBX_SLOT_FULL:
-    case RBX_SLOT_VOID:
-        return claim.end == RBX_RX && ahead == 0 &&
+    case RBX_SLOT_VOID: /* a sender may skip it, too */
+        return (claim.end == RBX_RX || rbx_slot_state(word) == RBX_SLOT_VOID) && ahead == 0 &&
                rbx_slot_ahead(rbx_load_acquire(&ring->mpmc->head), word) > 0;
     case RBX_SLOT_TAKEN:
         return claim.end == RBX_RX && ahead >= 0;
@@ -197,18 +197,6 @@ static unsigned find_dead(struct repair *repair)
     return found;
 }
 
-static uint64_t count_suspects(const rbx_ring *ring)
-{
-    uint64_t suspects = 0;
-    for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
-        for (unsigned i = 0; i < ring->shape.seats[end]; i++) {
-            rbx_end_info info;
-            rbx_seat_describe(ring, end, i, &info);
-            suspects += info.state == RBX_END_SUSPECT;
-        }
-    return suspects;
-}
-
 static int repair_now(rbx_ring *ring, rbx_repaired *repaired)
 {
     int err = begin(ring);
@@ -234,7 +222,7 @@ int rbx_mpmc_repair(rbx_ring *ring, rbx_repaired *repaired)
         return rbx_fail(err, "somebody else is repairing ring '%s'", rbx_ring_name(ring));
     if (err < 0)
         return rbx_fail(err, "cannot lock ring '%s' for a repair: %m", rbx_ring_name(ring));
-    repaired->suspect = count_suspects(ring);
+    repaired->suspect = rbx_seat_suspects(ring);
     return 0;
 }
 

@@ -50,6 +50,9 @@ static inline struct rbx_end rbx_mpmc_receiver(const rbx_rx *rx)
     return (struct rbx_end){rx->ring, RBX_RX, rx->seat};
 }
 
+/* Once tail is closed: tells everybody, if that is not done. */
+void rbx_mpmc_finish_shutdown(rbx_ring *ring);
+
 /* --- Strict mode (strict.c) --- */
 
 /*
@@ -58,6 +61,8 @@ static inline struct rbx_end rbx_mpmc_receiver(const rbx_rx *rx)
  */
 int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word);
 int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word);
+/* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
+void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at);
 /* Gives a place back that has been passed over. */
 void rbx_mpmc_return_place(rbx_tx *tx, uint64_t at);
 

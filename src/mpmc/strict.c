@@ -30,8 +30,7 @@ static void move_index(rbx_atomic64 *index, uint64_t at)
     (void)rbx_swap_if_seq_cst(index, &expected, at + RBX_POSITION);
 }
 
-/* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
-static void give_back(const rbx_ring *ring, uint64_t at)
+void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at)
 {
     rbx_atomic64 *slot = rbx_slot_word(ring, at);
     uint64_t word = rbx_load_acquire(slot);
@@ -67,8 +66,6 @@ static int pass_place(const rbx_ring *ring, uint64_t at, uint64_t word)
         move_index(&mpmc->tail, at);
         return 0;
     }
-    if (behind == 0)
-        return 0; /* only just */
     if (behind != (int64_t)rbx_slot_lap(ring))
         return -EPROTO;
     if (state == RBX_SLOT_FREE || state == RBX_SLOT_ORPHAN)
@@ -105,7 +102,7 @@ int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word)
 void rbx_mpmc_return_place(rbx_tx *tx, uint64_t at)
 {
     rbx_bell *room = &tx->mpmc.shared->room;
-    give_back(tx->ring, at);
+    rbx_mpmc_give_back(tx->ring, at);
     if (rbx_bell_after_publish(room))
         rbx_end_wake(rbx_mpmc_sender(tx), room);
 }
@@ -209,5 +206,5 @@ int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word)
 
 void rbx_mpmc_release_strictly(rbx_rx *rx, uint64_t at)
 {
-    give_back(rx->ring, at);
+    rbx_mpmc_give_back(rx->ring, at);
 }

@@ -94,12 +94,10 @@ static int begin_rx(rbx_rx *rx, rbx_ring *ring, unsigned seat)
     return ring->kind->begin_rx(rx, ring, seat);
 }
 
-/* Opens it in the first seat that there is. */
-static int open_endpoint(void *endpoint, size_t size, rbx_ring *ring, enum rbx_ring_end end)
+/* In the first seat that there is. */
+static int open_somewhere(void *endpoint, size_t size, rbx_ring *ring, enum rbx_ring_end end)
 {
-    if (is_open_already(ring, end, endpoint))
-        return rbx_fail(-EBUSY, "this %s is open: close it first", noun(end));
-    memset(endpoint, 0, size);
+    bool uncleared = false;
     int err = -EBUSY;
     for (unsigned i = 0; i < ring->shape.seats[end] && (err == -EBUSY || err == -EAGAIN); i++) {
         err = rbx_seat_take(ring, end, i);
@@ -108,10 +106,27 @@ static int open_endpoint(void *endpoint, size_t size, rbx_ring *ring, enum rbx_r
         err = end == RBX_TX ? begin_tx(endpoint, ring, i) : begin_rx(endpoint, ring, i);
         if (err == 0) {
             rbx_seat_settle(ring, end, i, endpoint);
-        } else {
-            memset(endpoint, 0, size);
-            rbx_seat_drop(ring, end, i);
+            return 0;
         }
+        uncleared |= err == -EAGAIN;
+        memset(endpoint, 0, size);
+        rbx_seat_drop(ring, end, i);
+    }
+    return err == -EBUSY && uncleared ? -EAGAIN : err;
+}
+
+static int open_endpoint(void *endpoint, size_t size, rbx_ring *ring, enum rbx_ring_end end)
+{
+    if (is_open_already(ring, end, endpoint))
+        return rbx_fail(-EBUSY, "this %s is open: close it first", noun(end));
+    memset(endpoint, 0, size);
+    /* -EAGAIN: a seat whose last holder has died is still being cleared, which takes a moment. */
+    const uint64_t nap_ns = 1000000, patience_ns = 1000000000;
+    uint64_t begun = rbx_clock_monotonic();
+    int err = open_somewhere(endpoint, size, ring, end);
+    while (err == -EAGAIN && rbx_clock_monotonic() - begun < patience_ns) {
+        rbx_clock_pause(nap_ns);
+        err = open_somewhere(endpoint, size, ring, end);
     }
     return err;
 }
@@ -273,13 +288,14 @@ uint64_t rbx_end_missed(struct rbx_end end)
     return rbx_load_relaxed(missed);
 }
 
-int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen,
-                 uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline, rbx_patience *patience)
+int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_watched *watched,
+                 unsigned count, uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline,
+                 rbx_patience *patience)
 {
     if (*deadline == 0)
         *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
     uint32_t before = patience->sleeps;
-    int err = rbx_wait_change(bell, word, seen, slice_ns, *deadline, patience);
+    int err = rbx_wait_change(bell, watched, count, slice_ns, *deadline, patience);
     uint32_t slept = patience->sleeps - before;
     if (slept != 0)
         rbx_seat_count(&rbx_seat_of(end.ring, end.which, end.seat)->sleeps, slept);

@@ -117,7 +117,9 @@ static bool is_sound(const struct rbx_ring_shape *shape, uint64_t size)
         return false;
     if (shape->frames == 0 || shape->frames > (size - rbx_ring_frames_at(shape)) / f->bytes)
         return false;
-    return !(shape->flags & ~ALL_FLAGS) && kind->is_sound(shape);
+    if (shape->flags & ~ALL_FLAGS || (shape->flags && shape->kind != RBX_MPMC))
+        return false;
+    return shape->capacity > 0 && kind->is_sound(shape);
 }
 
 static int check_wishes(const struct rbx_ring_shape *shape, const rbx_ring_options *options,

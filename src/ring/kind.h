@@ -32,7 +32,7 @@ struct rbx_kind {
     void (*end_tx)(rbx_tx *tx);
     void (*end_rx)(rbx_rx *rx);
 
-    bool (*shutdown)(rbx_ring *ring); /* false: it was shut down before */
+    int (*shutdown)(rbx_ring *ring); /* -EALREADY, without a sentence: it was before */
     void (*describe)(const rbx_ring *ring, rbx_ring_info *info);
     int (*repair)(rbx_ring *ring, rbx_repaired *repaired);
 };

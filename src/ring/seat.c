@@ -194,3 +194,12 @@ void rbx_seat_describe(const rbx_ring *ring, enum rbx_ring_end end, unsigned ind
                            .sleeps = rbx_load_relaxed(&seat->sleeps),
                            .wakes = rbx_load_relaxed(&seat->wakes)};
 }
+
+uint64_t rbx_seat_suspects(const rbx_ring *ring)
+{
+    uint64_t suspects = 0;
+    for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
+        for (unsigned i = 0; i < ring->shape.seats[end]; i++)
+            suspects += state_of(ring, end, i) == RBX_END_SUSPECT;
+    return suspects;
+}

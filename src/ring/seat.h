@@ -40,6 +40,9 @@ void rbx_seat_note_core(rbx_ring *ring, enum rbx_ring_end end, unsigned index);
 void rbx_seat_describe(const rbx_ring *ring, enum rbx_ring_end end, unsigned index,
                        rbx_end_info *info);
 
+/* How many are held though their process is gone. */
+uint64_t rbx_seat_suspects(const rbx_ring *ring);
+
 static inline struct rbx_seat *rbx_seat_of(const rbx_ring *ring, enum rbx_ring_end end,
                                            unsigned index)
 {

@@ -95,6 +95,18 @@ Test(open, null_options_join_whatever_ring_has_the_name)
     refuses(-EINVAL, "message size", rbx_ring_open(&none, NULL, NULL));
 }
 
+Test(open, null_options_join_a_ring_of_any_kind)
+{
+    const char *name = own_name("kinds");
+    for (int kind = RBX_SPSC; kind <= RBX_LOCKED; kind++) {
+        rbx_ring_options options = eights;
+        options.kind = (rbx_ring_kind)kind;
+        rbx_ring *one = opened_ring(name, &options), *two = opened_ring(name, NULL);
+        cr_assert_eq(described(two).kind, kind);
+        check_pair(one, two);
+    }
+}
+
 Test(open, a_ring_without_a_name_is_this_processes_own)
 {
     const rbx_ring_options wishes = {

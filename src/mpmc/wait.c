@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* wait.c: waiting for a place or a message in the ring of many. */
+#include <errno.h>
+
+#include "../os/clock.h"
+#include "../os/thread.h"
+#include "../ring/mourning.h"
+#include "../wait.h"
+#include "slot.h"
+
+/* Somebody has in hand what this end waits for. That takes a moment, as long as it runs: let it. */
+static bool let_it_finish(const rbx_atomic64 *word, uint64_t seen)
+{
+    enum { YIELDS = 16 };
+    for (int yields = YIELDS; yields > 0; yields--) {
+        if (rbx_load_relaxed(word) != seen)
+            return true;
+        rbx_thread_yield();
+    }
+    return false;
+}
+
+/* The first slice of a wait for somebody who is in the middle of a call, and may have died there;
+   each slice is twice as long as the one before. */
+#define STUCK_SLICE_NS 2000000U
+
+static uint64_t next_slice(bool stuck, uint64_t *stuck_slice)
+{
+    uint64_t slice = *stuck_slice;
+    if (!stuck || slice > RBX_SLICE_NS)
+        return RBX_SLICE_NS;
+    *stuck_slice *= 2;
+    return slice;
+}
+
+/* A slice is over: sees to the dead. */
+static uint32_t forsaken(struct rbx_end end, uint32_t mourned)
+{
+    rbx_mpmc_mind_the_dead(end.ring);
+    return rbx_mourning_for(end.ring, &end.ring->mpmc->mourning, rbx_other_end(end.which), mourned);
+}
+
+/* What a wait that has not ended well answers, `death` being what forsaken() says. */
+static int complain(struct rbx_end end, int err, uint32_t death, uint32_t *mourned)
+{
+    if (death != 0) {
+        *mourned = death;
+        return rbx_ring_forsaken(end.ring, end.which);
+    }
+    return err == -EINTR       ? rbx_ring_interrupted(end.ring)
+           : err == -ETIMEDOUT ? rbx_ring_timed_out(end.ring, end.which)
+                               : 0;
+}
+
+#ifndef SLIP_NS
+#define SLIP_NS 800U
+#endif
+
+/*
+ * Two ends of a stream that are about as quick as each other meet in one cache line, again and
+ * again, and pull it to and fro for each message. So who has nothing to do lets some gather, and
+ * looks then. Where that finds but one, somebody waits for an answer, or comes now and then: there
+ * it is not soon repeated, and ever more rarely. Whether there is anything by now.
+ */
+static bool slip(struct rbx_mpmc_end *end, uint64_t at, unsigned state, struct rbx_frame g)
+{
+    enum { MANY = 4, SHORTEST_REST = 32, LONGEST_REST = 4096 };
+    rbx_wait_a_little(SLIP_NS);
+    uint64_t last = at + (MANY - 1) * RBX_POSITION;
+    bool now = rbx_load_relaxed(rbx_mpmc_word(rbx_mpmc_slot(end, at, g))) == (at | state);
+    bool many = rbx_load_relaxed(rbx_mpmc_word(rbx_mpmc_slot(end, last, g))) == (last | state);
+    if (now && many) {
+        end->rest = 0;
+        return true;
+    }
+    end->rest = end->rest < SHORTEST_REST  ? SHORTEST_REST
+                : end->rest < LONGEST_REST ? end->rest * 2
+                                           : LONGEST_REST;
+    end->no_slip = end->rest;
+    return false;
+}
+
+/*
+ * A wait begins. Whether it is worth to try again at once. Where there is no stream, an answer from
+ * another core may come in a moment: then some waits are but a pause, since the caller's try is a
+ * quicker look than any from here.
+ */
+static bool is_short(struct rbx_mpmc_end *end, const rbx_patience *patience, uint64_t at,
+                     unsigned state, struct rbx_frame g)
+{
+    enum { POLLS = 64 };
+    bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->most_ns > 0;
+    if (!may_spin)
+        return false;
+    if (end->no_slip == 0)
+        return slip(end, at, state, g);
+    end->no_slip--;
+    if (!patience->same_core && end->polls++ < POLLS) {
+        rbx_pause();
+        return true;
+    }
+    end->polls = 0;
+    return false;
+}
+
+static void begin_timeout(uint64_t timeout_ns, uint64_t *deadline)
+{
+    if (*deadline == 0)
+        *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
+}
+
+/* There is something to try for, or soon will be. But if others are quicker, again and again, time
+ * may be up. */
+static int try_again(uint64_t timeout_ns, uint64_t *deadline)
+{
+    bool first = *deadline == 0;
+    begin_timeout(timeout_ns, deadline);
+    return first || *deadline == RBX_FOREVER || rbx_clock_monotonic() < *deadline ? 0 : -ETIMEDOUT;
+}
+
+int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
+{
+    struct rbx_mpmc *mpmc = tx->mpmc.shared;
+    const struct rbx_end end = rbx_mpmc_sender(tx);
+    uint64_t stuck_slice = STUCK_SLICE_NS;
+    if (timeout_ns > SLIP_NS &&
+        is_short(&tx->mpmc, &tx->patience, rbx_slot_position(rbx_load_relaxed(&mpmc->tail)),
+                 RBX_SLOT_FREE, tx->frame))
+        return try_again(timeout_ns, deadline);
+    for (;;) {
+        uint64_t tail = rbx_load_acquire(&mpmc->tail);
+        const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
+        uint64_t word = rbx_load_acquire(slot);
+        bool full = rbx_slot_ahead(tail, word) == (int64_t)tx->mpmc.lap;
+        if (tail & RBX_TAIL_CLOSED) {
+            rbx_mpmc_finish_shutdown(tx->ring);
+            return 0;
+        }
+        /* In somebody's hands: taken, and not published or not released. */
+        bool stuck = rbx_slot_state(word) != RBX_SLOT_ORPHAN &&
+                     (rbx_slot_state(word) == RBX_SLOT_FREE ||
+                      rbx_slot_ahead(rbx_load_acquire(&mpmc->head), word) > 0);
+        const struct rbx_watched watched = {slot, word};
+        int err;
+        if (!full || (stuck && let_it_finish(slot, word)))
+            err = try_again(timeout_ns, deadline);
+        else
+            err = rbx_end_wait(end, &mpmc->room, &watched, 1, next_slice(stuck, &stuck_slice),
+                               timeout_ns, deadline, &tx->patience);
+        if (err == 0)
+            return 0;
+        uint32_t death = forsaken(end, tx->mourned);
+        if (rbx_load_acquire(&mpmc->tail) != tail || rbx_load_acquire(slot) != word)
+            death = 0; /* it may have died just after */
+        err = complain(end, err, death, &tx->mourned);
+        if (err != 0)
+            return err;
+    }
+}
+
+int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
+{
+    const uint64_t nap_ns = 100000;
+    struct rbx_mpmc *mpmc = rx->mpmc.shared;
+    const struct rbx_end end = rbx_mpmc_receiver(rx);
+    uint64_t stuck_slice = STUCK_SLICE_NS;
+    if (timeout_ns > SLIP_NS &&
+        is_short(&rx->mpmc, &rx->patience, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
+        return try_again(timeout_ns, deadline);
+    for (;;) {
+        uint64_t head = rbx_load_acquire(&mpmc->head);
+        const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
+        uint64_t word = rbx_load_acquire(slot);
+        bool empty = word == head || rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap;
+        uint64_t tail = rbx_load_acquire(&mpmc->tail);
+        bool stuck = word == head && rbx_slot_ahead(tail, head) > 0;
+        if (rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
+            return 0;
+        /* With a later message a strict ring goes on, too. */
+        const struct rbx_watched watched[] = {
+            {slot, word}, {&mpmc->orphans, rx->mpmc.orphans_seen}, {&mpmc->tail, tail}};
+        int err;
+        if (!empty || (stuck && let_it_finish(slot, word))) {
+            err = try_again(timeout_ns, deadline);
+        } else if (tail & RBX_TAIL_CLOSED) {
+            rbx_mpmc_finish_shutdown(rx->ring);
+            if (!stuck)
+                return 0;
+            /* The last messages are in senders' hands, and no bell says more than that. */
+            begin_timeout(timeout_ns, deadline);
+            rbx_clock_pause(nap_ns);
+            err = rbx_clock_monotonic() < *deadline ? -EAGAIN : -ETIMEDOUT;
+        } else {
+            err =
+                rbx_end_wait(end, &mpmc->message, watched, rx->mpmc.strict ? 3 : 2,
+                             next_slice(stuck, &stuck_slice), timeout_ns, deadline, &rx->patience);
+        }
+        if (err == 0)
+            return 0;
+        uint32_t death = forsaken(end, rx->mourned);
+        if (rbx_load_acquire(&mpmc->head) != head || rbx_load_acquire(slot) != word ||
+            rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
+            return 0;
+        err = complain(end, err, death, &rx->mourned);
+        if (err != 0)
+            return err;
+    }
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * One wait at a time on a ring of many: what ends it. Whether somebody has fallen asleep is seen
+ * on the bells. No test asserts that something is fast; a wait that never ends runs into the
+ * time-out.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "many.h"
+#include "os/clock.h"
+
+SUITES(wait, 60);
+
+#define MS UINT64_C(1000000)
+
+/* --- What others have in hand --- */
+
+/* Another sender has claimed a place, and later ones have been published: up to a ringful. */
+BOTH(wait, a_receiver_behind_a_claim_that_is_kept_waits_no_longer_than_it_would)
+{
+    for (uint64_t later = 0; later < 8; later++)
+        for (int how = RBX_WAIT_SLEEP; how <= RBX_WAIT_SPIN; how++) {
+            struct pair pair;
+            rbx_tx other;
+            void *place;
+            uint64_t got;
+            const rbx_wait_options options = {.how = (rbx_wait_how)how};
+            pair_of(&pair, v, 8, 8);
+            succeeds(rbx_tx_open(&other, pair.ring));
+            succeeds(rbx_rx_wait_by(&pair.rx, &options));
+            cr_assert_eq(rbx_try_claim(&other, &place), 0);
+            send_numbers(&pair.tx, 0, later);
+            uint64_t begun = rbx_clock_monotonic();
+            if (v->flags & RBX_STRICT)
+                recv_numbers(&pair.rx, 0, later);
+            cr_assert_eq(rbx_recv_for(&pair.rx, &got, MS), -ETIMEDOUT, "%llu later",
+                         (unsigned long long)later);
+            cr_assert_geq(rbx_clock_monotonic() - begun, MS);
+            rbx_tx_close(&other);
+            pair_close(&pair);
+        }
+}
+
+/* Another receiver has peeked, and later messages have been received: up to a ringful. */
+BOTH(wait, a_sender_behind_a_peek_that_is_kept_waits_no_longer_than_it_would)
+{
+    for (uint64_t later = 0; later < 8; later++)
+        for (int how = RBX_WAIT_SLEEP; how <= RBX_WAIT_SPIN; how++) {
+            struct pair pair;
+            rbx_rx other;
+            const void *shown;
+            uint64_t number = 0;
+            const rbx_wait_options options = {.how = (rbx_wait_how)how};
+            pair_of(&pair, v, 8, 8);
+            succeeds(rbx_rx_open(&other, pair.ring));
+            succeeds(rbx_tx_wait_by(&pair.tx, &options));
+            cr_assert_eq(fill(&pair.tx), 8);
+            cr_assert_eq(rbx_try_peek(&other, &shown), 0);
+            recv_numbers(&pair.rx, 1, later);
+            uint64_t begun = rbx_clock_monotonic();
+            if (v->flags & RBX_STRICT)
+                cr_assert_eq(fill(&pair.tx), later);
+            cr_assert_eq(rbx_send_for(&pair.tx, &number, MS), -ETIMEDOUT, "%llu later",
+                         (unsigned long long)later);
+            cr_assert_geq(rbx_clock_monotonic() - begun, MS);
+            rbx_rx_close(&other);
+            pair_close(&pair);
+        }
+}
+
+/* --- Shutting down --- */
+
+/* Who shuts a ring down closes its tail first, and may die then. */
+BOTH(wait, a_shutdown_that_died_half_way_is_one)
+{
+    for (int end = 0; end < 2; end++)
+        for (uint64_t left = 0; left < 3; left++) {
+            struct pair pair;
+            uint64_t number = 0;
+            pair_of(&pair, v, 8, 8);
+            send_numbers(&pair.tx, 0, left);
+            rbx_or_seq_cst(&mpmc_of(&pair)->tail, RBX_TAIL_CLOSED);
+            if (end == 0) {
+                cr_assert_eq(rbx_send_for(&pair.tx, &number, MS), -EPIPE);
+            } else {
+                recv_numbers(&pair.rx, 0, left);
+                cr_assert_eq(rbx_recv_for(&pair.rx, &number, 300 * MS), -EPIPE);
+                while (rbx_try_recv(&pair.rx, &number) == -EAGAIN)
+                    ;
+                cr_assert_eq(rbx_try_recv(&pair.rx, &number), -EPIPE);
+            }
+            pair_close(&pair);
+        }
+}
