@@ -57,6 +57,7 @@ template <size_t size> std::vector<Contender> contenders(Shape shape)
                                       : cross<Queue, Message<size>>(name, shape, messages).ns;
                        }});
     });
+    ours("polling", Type<many::Polled<size>>());
     ours("strict", Type<many::Strict<size>>());
     if constexpr (size == 8)
         ours("mutex", Type<many::Mutex>());

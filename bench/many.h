@@ -32,8 +32,7 @@ inline void must(int err)
 }
 
 /*
- * A ring, with what every thread opens for itself. `Waits` asks for send and recv, which wait by
- * the defaults; the try calls are there in any case. CALLS gives the typed calls of one ring type,
+ * A ring, with what every thread opens for itself. CALLS gives the typed calls of one ring type,
  * which a template cannot get from a macro by itself.
  */
 #define CALLS(Name, ring_type, size)                                                               \
@@ -77,6 +76,14 @@ inline void must(int err)
         {                                                                                          \
             return ring_type##_recv(rx, item);                                                     \
         }                                                                                          \
+        static int send_for(Tx *tx, const Item *item, uint64_t timeout_ns)                         \
+        {                                                                                          \
+            return ring_type##_send_for(tx, item, timeout_ns);                                     \
+        }                                                                                          \
+        static int recv_for(Rx *rx, Item *item, uint64_t timeout_ns)                               \
+        {                                                                                          \
+            return ring_type##_recv_for(rx, item, timeout_ns);                                     \
+        }                                                                                          \
         static ptrdiff_t try_send_n(Tx *tx, const Item *items, size_t count)                       \
         {                                                                                          \
             return ring_type##_try_send_n(tx, items, count);                                       \
@@ -99,7 +106,11 @@ template <> struct Many<24> : Many24 {
 template <> struct Many<56> : Many56 {
 };
 
-template <class Calls, unsigned flags = 0> class Queue
+/* How a thread of a crowd, which must see that time is up, uses the calls. */
+enum class Use { waiting, polling };
+constexpr uint64_t wait_ns = 1000000;
+
+template <class Calls, unsigned flags = 0, Use use = Use::waiting> class Queue
 {
   public:
     typedef typename Calls::Item Item;
@@ -133,7 +144,8 @@ template <class Calls, unsigned flags = 0> class Queue
         }
         bool try_send(const Item &item)
         {
-            return Calls::try_send(&tx, &item) == 0;
+            return (use == Use::waiting ? Calls::send_for(&tx, &item, wait_ns)
+                                        : Calls::try_send(&tx, &item)) == 0;
         }
         size_t try_send_n(const Item *items, size_t count)
         {
@@ -164,7 +176,8 @@ template <class Calls, unsigned flags = 0> class Queue
         }
         bool try_recv(Item &item)
         {
-            return Calls::try_recv(&rx, &item) == 0;
+            return (use == Use::waiting ? Calls::recv_for(&rx, &item, wait_ns)
+                                        : Calls::try_recv(&rx, &item)) == 0;
         }
         size_t try_recv_n(Item *items, size_t most)
         {
@@ -185,6 +198,7 @@ template <class Calls, unsigned flags = 0> class Queue
 };
 
 template <size_t size> using Ours = Queue<Many<size>>;
+template <size_t size> using Polled = Queue<Many<size>, 0, Use::polling>;
 template <size_t size> using Strict = Queue<Many<size>, RBX_STRICT>;
 using Mutex = Queue<Locked8>;
 

@@ -172,7 +172,7 @@ void many_round_trip(benchmark::State &state)
         double ours = many_trip_ns<Waiting<many::Ours<8>>>();
         double best = best_peer<8>(
             state, [](auto t) { return many_trip_ns<ForTwo<typename decltype(t)::type>>(); });
-        double polling = many_trip_ns<Polling<many::Ours<8>>>();
+        double polling = many_trip_ns<Polling<many::Polled<8>>>();
         double strict = many_trip_ns<Waiting<many::Strict<8>>>();
         state.SetIterationTime(ours / 1e9);
         report(state, {{"floor", floor},

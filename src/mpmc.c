@@ -165,12 +165,15 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     else if (rbx_load_acquire(rbx_slot_word(tx->ring, tail)) == word &&
              rbx_load_acquire(end->index) == tail)
         err = -EPROTO;
-    /* What only tombstones fill is not full, though nobody receives. */
-    uint64_t head = rbx_load_acquire(&end->shared->head);
-    if (err == 0 || (err == -EAGAIN &&
-                     rbx_load_acquire(rbx_slot_word(tx->ring, head)) == (head | RBX_SLOT_VOID) &&
-                     skip(tx->ring, end, head)))
+    if (err == 0)
         return 0;
+    /* What tombstones fill is not full, though nobody receives. Head is the receivers': who polls
+       must not touch it for nothing. */
+    if (err == -EAGAIN && rbx_slot_state(word) == RBX_SLOT_VOID) {
+        uint64_t head = rbx_load_acquire(&end->shared->head);
+        if (rbx_slot_ahead(head, word) == 0 && skip(tx->ring, end, head))
+            return 0;
+    }
     give_up(end);
     if (err != -EAGAIN)
         return rbx_ring_damaged(tx->ring);
