@@ -56,29 +56,27 @@ static char *place_of(const rbx_ring *ring, uint64_t count)
 
 /* --- Opening and closing --- */
 
-static int bury_the_dead(rbx_ring *ring)
+/* With the lock. */
+static void bury_the_dead(rbx_ring *ring)
 {
-    if (!ring->box || !rbx_handle_is_ours(ring->box))
-        return 0;
-    int err = lock(ring);
-    if (err < 0)
-        return err;
     for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
         for (unsigned i = 0; i < ring->shape.seats[end]; i++) {
             uint32_t dead = rbx_seat_dead(ring, end, i);
             if (dead)
                 rbx_mourning_bury(ring, &ring->locked->mourning, end, i, dead);
         }
-    unlock(ring);
-    return 0;
 }
 
 static int begin(rbx_ring *ring, enum rbx_ring_end end, unsigned seat, bool ended)
 {
     struct rbx_locked *locked = ring->locked;
-    int err = rbx_seat_is_open(ring, end, seat) ? bury_the_dead(ring) : 0;
-    if (err < 0)
-        return err;
+    if (rbx_seat_is_open(ring, end, seat)) {
+        int err = lock(ring);
+        if (err < 0)
+            return err;
+        bury_the_dead(ring);
+        unlock(ring);
+    }
     if (ended)
         return rbx_ring_is_shut(ring);
     rbx_mourning_over(&locked->mourning, end);
@@ -307,7 +305,10 @@ static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word
             rbx_end_wait(end, bell, &watched, 1, RBX_SLICE_NS, timeout_ns, deadline, patience);
         if (err == 0)
             return 0;
-        (void)bury_the_dead(ring); /* if this thread has the lock, the next one will */
+        if (rbx_os_mutex_try(&ring->locked->mutex) >= 0) { /* else another time, as time passes */
+            bury_the_dead(ring);
+            unlock(ring);
+        }
         enum rbx_ring_end other = rbx_other_end(end.which);
         uint32_t death = rbx_mourning_for(ring, &ring->locked->mourning, other, *mourned);
         if (rbx_load_acquire(word) != seen)
@@ -404,11 +405,15 @@ static int repair(rbx_ring *ring, rbx_repaired *repaired)
     const struct rbx_mourning *mourning = &ring->locked->mourning;
     uint64_t senders = rbx_load_relaxed(&mourning->died[RBX_TX]);
     uint64_t receivers = rbx_load_relaxed(&mourning->died[RBX_RX]);
-    int err = bury_the_dead(ring);
+    int err = lock(ring);
+    if (err < 0)
+        return err;
+    bury_the_dead(ring);
+    unlock(ring);
     repaired->senders = rbx_load_relaxed(&mourning->died[RBX_TX]) - senders;
     repaired->receivers = rbx_load_relaxed(&mourning->died[RBX_RX]) - receivers;
     repaired->suspect = rbx_seat_suspects(ring);
-    return err;
+    return 0;
 }
 
 const struct rbx_kind rbx_kind_locked = {.name = "LOCKED",

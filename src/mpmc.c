@@ -117,7 +117,7 @@ static void end_rx(rbx_rx *rx)
  * Somebody who only tries, and never waits, finds the dead here: looks at the clock now and then,
  * and at the others when that has been some time ago.
  */
-static void mind_now_and_then(struct rbx_end end, struct rbx_mpmc_end *own)
+void rbx_mpmc_mind_now_and_then(struct rbx_end end, struct rbx_mpmc_end *own)
 {
     enum { LOOK_EVERY = 64 };
     const uint64_t often_ns = 10000000;
@@ -146,6 +146,27 @@ static bool skip(rbx_ring *ring, struct rbx_mpmc_end *end, uint64_t at)
     return true;
 }
 
+/* And those that follow. */
+static void skip_all(rbx_ring *ring, struct rbx_mpmc_end *end, uint64_t at)
+{
+    for (uint64_t i = 0; i <= end->mask && skip(ring, end, at); i++) {
+        at += RBX_POSITION;
+        if (rbx_load_acquire(rbx_slot_word(ring, at)) != (at | RBX_SLOT_VOID))
+            return;
+    }
+}
+
+/* What is in the way of a sender, since nobody receives it, is nothing: takes it out of the way. */
+static bool clear_head(rbx_tx *tx)
+{
+    struct rbx_mpmc_end *end = &tx->mpmc;
+    bool passed = end->strict && rbx_mpmc_pass_nothing(tx->ring);
+    uint64_t head = rbx_load_acquire(&end->shared->head);
+    if (rbx_load_acquire(rbx_slot_word(tx->ring, head)) != (head | RBX_SLOT_VOID))
+        return passed;
+    return skip(tx->ring, end, head) || passed;
+}
+
 int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
 {
     struct rbx_mpmc_end *end = &tx->mpmc;
@@ -158,7 +179,9 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     }
     if (tail != at)
         return 0;
-    if (end->strict)
+    if (tail & RBX_STATE_MASK)
+        err = -EPROTO;
+    else if (end->strict)
         err = rbx_mpmc_move_on_tail(tx, at, word);
     else if (rbx_slot_ahead(tail, word) == (int64_t)end->lap)
         err = -EAGAIN;
@@ -167,19 +190,16 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
         err = -EPROTO;
     if (err == 0)
         return 0;
-    /* What tombstones fill is not full, though nobody receives. Head is the receivers': who polls
-       must not touch it for nothing. */
-    if (err == -EAGAIN && rbx_slot_state(word) == RBX_SLOT_VOID) {
-        uint64_t head = rbx_load_acquire(&end->shared->head);
-        if (rbx_slot_ahead(head, word) == 0 && skip(tx->ring, end, head))
-            return 0;
-    }
+    /* What tombstones fill is not full. Head is the receivers': who polls must not touch it for
+       nothing. */
+    if (err == -EAGAIN && (end->strict || rbx_slot_state(word) == RBX_SLOT_VOID) && clear_head(tx))
+        return 0;
     give_up(end);
     if (err != -EAGAIN)
         return rbx_ring_damaged(tx->ring);
     if (rbx_load_relaxed(&end->shared->high_water) < end->mask + 1)
         rbx_mpmc_note_high_water(tx, tail);
-    mind_now_and_then(rbx_mpmc_sender(tx), end);
+    rbx_mpmc_mind_now_and_then(rbx_mpmc_sender(tx), end);
     return err;
 }
 
@@ -192,8 +212,8 @@ static int ended(rbx_rx *rx, uint64_t head)
         return -EAGAIN;
     if (rbx_slot_ahead(head, rbx_load_acquire(&rx->mpmc.shared->tail)) < 0)
         return -EAGAIN;
-    rbx_mpmc_mind_the_dead(rx->ring);
-    if (rbx_load_acquire(&rx->mpmc.shared->orphans) != rx->mpmc.orphans_seen)
+    if (rbx_mpmc_mind_the_dead(rx->ring) ||
+        rbx_load_acquire(&rx->mpmc.shared->orphans) != rx->mpmc.orphans_seen)
         return -EAGAIN;
     return rbx_ring_is_shut(rx->ring);
 }
@@ -205,8 +225,10 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     int err = 0;
     if (head != at)
         return 0;
-    if (word == (head | RBX_SLOT_VOID))
-        skip(rx->ring, end, at);
+    if (head & RBX_STATE_MASK)
+        err = -EPROTO;
+    else if (word == (head | RBX_SLOT_VOID))
+        skip_all(rx->ring, end, at);
     else if (end->strict)
         err = rbx_mpmc_move_on_head(rx, at, word);
     else if (word == head || rbx_slot_ahead(head, word) == (int64_t)end->lap)
@@ -219,7 +241,7 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     give_up(end);
     if (err != -EAGAIN)
         return rbx_ring_damaged(rx->ring);
-    mind_now_and_then(rbx_mpmc_receiver(rx), end);
+    rbx_mpmc_mind_now_and_then(rbx_mpmc_receiver(rx), end);
     return ended(rx, head);
 }
 
@@ -265,10 +287,15 @@ int rbx_mpmc_abort(rbx_tx *tx, struct rbx_frame g)
     rbx_atomic64 *word = rbx_mpmc_word(rbx_mpmc_slot(&tx->mpmc, at, g));
     tx->hold = RBX_HOLD_NONE;
     /* Refused in strict rings only: it has been passed over. */
-    if (rbx_swap_if_seq_cst(word, &expected, at | RBX_SLOT_VOID))
-        rbx_mpmc_sent(tx); /* receivers may wait for what comes after it */
-    else
+    if (rbx_swap_if_seq_cst(word, &expected, at | RBX_SLOT_VOID)) {
+        rbx_mpmc_sent(
+            tx); /* receivers may wait for what comes after it, and senders for it to go */
+        if (rbx_bell_after_publish(&tx->mpmc.shared->room))
+            rbx_end_wake(rbx_mpmc_sender(tx), &tx->mpmc.shared->room);
+    } else {
         rbx_mpmc_return_place(tx, at);
+    }
+    give_up(&tx->mpmc); /* another may hold this place from now on */
     return 0;
 }
 
@@ -284,7 +311,9 @@ int rbx_mpmc_put_back(rbx_rx *rx)
             rbx_swap_if_seq_cst(slot, &word, rbx_slot_position(word) | RBX_SLOT_ORPHAN))
             break;
     }
-    rbx_add_seq_cst(&rx->mpmc.shared->orphans, 1); /* who dies before: a repair adds one, too */
+    /* Who dies before this: a repair adds one, too. After it, another may hold the slot. */
+    rbx_add_seq_cst(&rx->mpmc.shared->orphans, 1);
+    give_up(&rx->mpmc);
     if (rbx_bell_after_publish(&rx->mpmc.shared->message))
         rbx_end_wake(rbx_mpmc_receiver(rx), &rx->mpmc.shared->message);
     return 0;

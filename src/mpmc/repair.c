@@ -40,6 +40,7 @@ static void end(rbx_ring *ring)
 struct repair {
     rbx_ring *ring;
     rbx_repaired *done;
+    bool orphans;                           /* there are some that may not have been announced */
     uint32_t dead[RBX_ENDS][RBX_SEATS_MAX]; /* number of the opening; 0: not dead */
 };
 
@@ -50,11 +51,12 @@ struct claim {
 };
 
 /* Of two claims to one slot the higher is the later: a receiver's of the same position too, since
-   it has seen the position published. */
-static bool is_as_high(struct claim claim, struct claim other)
+   it has seen the position published. How much later, or 0: then one of them has lost its race, or
+   will. */
+static int64_t later_by(struct claim claim, struct claim other)
 {
     int64_t ahead = rbx_slot_ahead(claim.at, other.at);
-    return ahead > 0 || (ahead == 0 && claim.end >= other.end);
+    return ahead != 0 ? ahead : (int64_t)claim.end - (int64_t)other.end;
 }
 
 /* The position in `note`, an intent or a debt, that is served by the same slot as `at`. */
@@ -66,29 +68,50 @@ static bool names_slot_of(const rbx_ring *ring, uint64_t note, uint64_t at, uint
     return offset < (note & RBX_STATE_MASK);
 }
 
-static bool is_covered_by(const struct repair *repair, enum rbx_ring_end end, unsigned seat,
-                          struct claim claim)
+/* What the claims of those who live say of a dead one's claim to a slot. */
+enum cover {
+    COVER_NONE,  /* nothing: nobody else has it in hand */
+    COVER_EQUAL, /* one of them has it, or is about to see that it has not */
+    COVER_LATER, /* one of them has come after the dead one, which so has given it back */
+};
+
+static enum cover cover_by(const struct repair *repair, enum rbx_ring_end end, unsigned seat,
+                           struct claim claim)
 {
     const struct rbx_seat *notes = rbx_seat_of(repair->ring, end, seat);
     const rbx_atomic64 *words[] = {&notes->at, &notes->owed};
+    enum cover cover = COVER_NONE;
     for (int i = 0; i < 2; i++) {
         struct claim other = {.end = end};
-        if (names_slot_of(repair->ring, rbx_load_acquire(words[i]), claim.at, &other.at) && /* M4 */
-            is_as_high(other, claim))
-            return true;
+        uint64_t note = rbx_load_acquire(words[i]); /* M4 */
+        if (!names_slot_of(repair->ring, note, claim.at, &other.at))
+            continue;
+        int64_t later = later_by(other, claim);
+        if (later > 0)
+            return COVER_LATER;
+        if (later == 0)
+            cover = COVER_EQUAL;
     }
-    return false;
+    return cover;
 }
 
-/* Whether one that lives has the slot in hand, or is about to see that it has not. */
-static bool is_covered(const struct repair *repair, struct claim claim)
+/* A seat that this repair has made free may be somebody else's by now. */
+static bool is_alive(const struct repair *repair, enum rbx_ring_end end, unsigned seat)
 {
+    uint32_t opening = rbx_load_acquire(&rbx_seat_of(repair->ring, end, seat)->openings);
+    return opening & 1 && opening != repair->dead[end][seat];
+}
+
+static enum cover cover_of(const struct repair *repair, struct claim claim)
+{
+    enum cover cover = COVER_NONE;
     for (enum rbx_ring_end end = RBX_TX; end < RBX_ENDS; end++)
         for (unsigned i = 0; i < repair->ring->shape.seats[end]; i++)
-            if (!repair->dead[end][i] && rbx_seat_is_open(repair->ring, end, i) &&
-                is_covered_by(repair, end, i, claim))
-                return true;
-    return false;
+            if (is_alive(repair, end, i)) {
+                enum cover one = cover_by(repair, end, i, claim);
+                cover = one > cover ? one : cover;
+            }
+    return cover;
 }
 
 /* Whether the slot that says `word` is in the hands of whoever took it with this claim. M3: the
@@ -121,22 +144,33 @@ static void count(rbx_atomic64 *total, uint64_t *of_this_one)
     ++*of_this_one;
 }
 
-/* Settles one slot of a dead seat; false: it must wait for one that lives. */
+/*
+ * Settles one slot of a dead seat; false: it must wait for one that lives. A message that is put
+ * back and taken again leaves the word as it was; but then `orphans` has changed, since whoever
+ * puts one back adds to it before it gives up its intent.
+ */
 static bool settle(struct repair *repair, struct claim claim)
 {
     rbx_ring *ring = repair->ring;
     struct rbx_mpmc *mpmc = ring->mpmc;
     rbx_atomic64 *slot = rbx_slot_word(ring, claim.at);
     for (int tries = RBX_TRIES; tries > 0; tries--) {
+        uint64_t orphans = rbx_load_acquire(&mpmc->orphans);
         uint64_t word = rbx_load_acquire(slot), position = rbx_slot_position(word);
+        if (rbx_slot_state(word) == RBX_SLOT_ORPHAN)
+            repair->orphans = true; /* of this one, and whoever made it one may have died since */
         if (!is_held(ring, word, claim))
             return true;
-        if (is_covered(repair, claim))
-            return false;
+        enum cover cover = cover_of(repair, claim);
+        if (rbx_load_acquire(&mpmc->orphans) != orphans)
+            continue;
+        if (cover != COVER_NONE)
+            return cover == COVER_LATER;
         unsigned state = rbx_slot_state(word);
         bool has_message = state == RBX_SLOT_FULL || state == RBX_SLOT_TAKEN;
         if (has_message && !(ring->shape.flags & RBX_DROP)) {
             if (rbx_swap_if_seq_cst(slot, &word, position | RBX_SLOT_ORPHAN)) {
+                repair->orphans = true;
                 count(&mpmc->redelivered, &repair->done->redelivered);
                 return true;
             }
@@ -176,7 +210,9 @@ static void clear(struct repair *repair, enum rbx_ring_end end, unsigned index)
     struct rbx_seat *seat = rbx_seat_of(ring, end, index);
     bool settled = settle_all(repair, end, rbx_load_acquire(&seat->at));
     settled &= settle_all(repair, end, rbx_load_acquire(&seat->owed));
-    rbx_add_seq_cst(&ring->mpmc->orphans, 1);
+    if (repair->orphans)
+        rbx_add_seq_cst(&ring->mpmc->orphans, 1);
+    repair->orphans = false;
     if (!settled)
         return;
     rbx_store_relaxed(&seat->at, 0);
@@ -226,15 +262,19 @@ int rbx_mpmc_repair(rbx_ring *ring, rbx_repaired *repaired)
     return 0;
 }
 
-void rbx_mpmc_mind_the_dead(rbx_ring *ring)
+static bool is_anyone_dead(rbx_ring *ring)
 {
-    if (!ring->box || ring->read_only || !rbx_handle_is_ours(ring->box))
-        return;
     for (enum rbx_ring_end which = RBX_TX; which < RBX_ENDS; which++)
         for (unsigned i = 0; i < ring->shape.seats[which]; i++)
-            if (rbx_seat_dead(ring, which, i)) {
-                rbx_repaired unwanted = {0};
-                (void)repair_now(ring, &unwanted);
-                return;
-            }
+            if (rbx_seat_dead(ring, which, i))
+                return true;
+    return false;
+}
+
+bool rbx_mpmc_mind_the_dead(rbx_ring *ring)
+{
+    if (!ring->box || ring->read_only || !rbx_handle_is_ours(ring->box) || !is_anyone_dead(ring))
+        return false;
+    rbx_repaired unwanted = {0};
+    return repair_now(ring, &unwanted) < 0 || is_anyone_dead(ring);
 }

@@ -61,6 +61,8 @@ void rbx_mpmc_finish_shutdown(rbx_ring *ring);
  */
 int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word);
 int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word);
+/* Moves head past positions that have nothing to receive: whether it did. */
+bool rbx_mpmc_pass_nothing(const rbx_ring *ring);
 /* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
 void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at);
 /* Gives a place back that has been passed over. */
@@ -69,7 +71,10 @@ void rbx_mpmc_return_place(rbx_tx *tx, uint64_t at);
 /* --- The dead (repair.c) --- */
 
 int rbx_mpmc_repair(rbx_ring *ring, rbx_repaired *repaired);
-/* Does so if anybody seems to have died; without a sentence. */
-void rbx_mpmc_mind_the_dead(rbx_ring *ring);
+/* Does so if anybody has died; without a sentence. Whether there are dead that it could not clear.
+ */
+bool rbx_mpmc_mind_the_dead(rbx_ring *ring);
+/* From a call that cannot do what it should: now and then. */
+void rbx_mpmc_mind_now_and_then(struct rbx_end end, struct rbx_mpmc_end *own);
 
 #endif

@@ -80,10 +80,30 @@ static int pass_place(const rbx_ring *ring, uint64_t at, uint64_t word)
     return 0;
 }
 
+/* Whether there is any place ahead that could be taken, once the others are passed. Else tail stays
+   where it is: it would go round and round. */
+static bool is_any_place_free(const rbx_ring *ring, uint64_t at)
+{
+    uint64_t head = rbx_load_acquire(&ring->mpmc->head);
+    for (uint64_t i = 0; i < ring->shape.frames; i++, at += RBX_POSITION) {
+        uint64_t word = rbx_load_acquire(rbx_slot_word(ring, at));
+        unsigned state = rbx_slot_state(word);
+        if (word == at)
+            return true;
+        bool is_unread =
+            (state == RBX_SLOT_FULL || state == RBX_SLOT_VOID) && rbx_slot_ahead(head, word) <= 0;
+        if (rbx_slot_ahead(at, word) > 0 &&
+            (is_unread || state == RBX_SLOT_FREE || state == RBX_SLOT_ORPHAN))
+            return false;
+    }
+    return false;
+}
+
 int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word)
 {
     const rbx_ring *ring = tx->ring;
-    /* Once around, and every slot is in somebody's hands. */
+    if (rbx_slot_ahead(at, word) == (int64_t)rbx_slot_lap(ring) && !is_any_place_free(ring, at))
+        return -EAGAIN;
     for (uint64_t moves = 0; moves <= ring->shape.frames; moves++) {
         int err = pass_place(ring, at, word);
         uint64_t tail = rbx_load_acquire(&ring->mpmc->tail);
@@ -94,9 +114,11 @@ int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word)
         at = tail;
         word = rbx_load_acquire(rbx_slot_word(ring, at));
         if (word == at || at & RBX_TAIL_CLOSED)
-            return 0;
+            break;
     }
-    return -EAGAIN;
+    /* Who is passed over may have died; in a ring that goes on nobody else would ask. */
+    rbx_mpmc_mind_now_and_then(rbx_mpmc_sender(tx), &tx->mpmc);
+    return 0;
 }
 
 void rbx_mpmc_return_place(rbx_tx *tx, uint64_t at)
@@ -179,13 +201,36 @@ static bool is_later_published(const rbx_ring *ring, uint64_t at, uint64_t tail)
     return false;
 }
 
+/* Nothing will ever be received at `at`, which head still says. */
+static void pass_position(const rbx_ring *ring, uint64_t at)
+{
+    uint64_t tail = rbx_load_acquire(&ring->mpmc->tail);
+    if (rbx_slot_ahead(tail, at) == 0)
+        move_index(&ring->mpmc->tail, tail); /* the word was moved on, and tail not yet */
+    move_index(&ring->mpmc->head, at);
+}
+
+bool rbx_mpmc_pass_nothing(const rbx_ring *ring)
+{
+    bool passed = false;
+    for (uint64_t i = 0; i < ring->shape.frames; i++) {
+        uint64_t head = rbx_load_acquire(&ring->mpmc->head);
+        uint64_t word = rbx_load_acquire(rbx_slot_word(ring, head));
+        int64_t behind = rbx_slot_ahead(head, word);
+        if (behind > 0 || (behind == 0 && rbx_slot_state(word) <= RBX_SLOT_VOID))
+            break;
+        pass_position(ring, head);
+        passed = true;
+    }
+    return passed;
+}
+
 int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word)
 {
     const rbx_ring *ring = rx->ring;
     struct rbx_mpmc *mpmc = ring->mpmc;
     rbx_atomic64 *slot = rbx_slot_word(ring, at);
     int64_t behind = rbx_slot_ahead(at, word);
-    uint64_t tail = rbx_load_acquire(&mpmc->tail);
     if (behind == (int64_t)rbx_slot_lap(ring))
         return -EAGAIN;
     if (behind > 0)
@@ -193,14 +238,15 @@ int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word)
     if (behind == 0 && rbx_slot_state(word) == RBX_SLOT_FULL)
         return 0; /* only just */
     if (behind == 0 && rbx_slot_state(word) == RBX_SLOT_FREE) {
+        uint64_t tail = rbx_load_acquire(&mpmc->tail);
         if (rbx_slot_ahead(tail, at) <= 0 || !is_later_published(ring, at, tail))
             return -EAGAIN;
         if (changes_soon(slot, word) || !rbx_swap_if_seq_cst(slot, &word, at | RBX_SLOT_PASSED))
             return 0;
-    } else if (rbx_slot_ahead(tail, at) == 0) {
-        move_index(&mpmc->tail, tail); /* the word was moved on, and tail not yet */
+        move_index(&mpmc->head, at);
+        return 0;
     }
-    move_index(&mpmc->head, at);
+    pass_position(ring, at);
     return 0;
 }
 

@@ -118,6 +118,13 @@ static int try_again(uint64_t timeout_ns, uint64_t *deadline)
     return first || *deadline == RBX_FOREVER || rbx_clock_monotonic() < *deadline ? 0 : -ETIMEDOUT;
 }
 
+/* In a strict ring what stands in the way may be passed, for reasons that no watched word tells: so
+   the caller tries again after every slice, which is short. */
+static uint64_t slice_of(bool strict, bool stuck, uint64_t *stuck_slice)
+{
+    return strict && stuck ? STUCK_SLICE_NS : next_slice(stuck, stuck_slice);
+}
+
 int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
 {
     struct rbx_mpmc *mpmc = tx->mpmc.shared;
@@ -126,34 +133,34 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
     if (timeout_ns > SLIP_NS &&
         is_short(&tx->mpmc, &tx->patience, rbx_slot_position(rbx_load_relaxed(&mpmc->tail)),
                  RBX_SLOT_FREE, tx->frame))
-        return try_again(timeout_ns, deadline);
+        return complain(end, try_again(timeout_ns, deadline), 0, &tx->mourned);
     for (;;) {
         uint64_t tail = rbx_load_acquire(&mpmc->tail);
         const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
-        uint64_t word = rbx_load_acquire(slot);
-        bool full = rbx_slot_ahead(tail, word) == (int64_t)tx->mpmc.lap;
+        uint64_t word = rbx_load_acquire(slot), head = rbx_load_acquire(&mpmc->head);
         if (tail & RBX_TAIL_CLOSED) {
             rbx_mpmc_finish_shutdown(tx->ring);
             return 0;
         }
+        unsigned state = rbx_slot_state(word);
+        bool is_tombstone = state == RBX_SLOT_VOID && rbx_slot_ahead(head, word) == 0;
+        bool full = rbx_slot_ahead(tail, word) == (int64_t)tx->mpmc.lap && !is_tombstone;
         /* In somebody's hands: taken, and not published or not released. */
-        bool stuck = rbx_slot_state(word) != RBX_SLOT_ORPHAN &&
-                     (rbx_slot_state(word) == RBX_SLOT_FREE ||
-                      rbx_slot_ahead(rbx_load_acquire(&mpmc->head), word) > 0);
-        const struct rbx_watched watched = {slot, word};
-        int err;
-        if (!full || (stuck && let_it_finish(slot, word)))
-            err = try_again(timeout_ns, deadline);
-        else
-            err = rbx_end_wait(end, &mpmc->room, &watched, 1, next_slice(stuck, &stuck_slice),
-                               timeout_ns, deadline, &tx->patience);
+        bool stuck =
+            state == RBX_SLOT_FREE || (state != RBX_SLOT_ORPHAN && rbx_slot_ahead(head, word) > 0);
+        const struct rbx_watched watched[] = {{slot, word}, {&mpmc->head, head}};
+        int err = 0;
+        if (full && !(stuck && let_it_finish(slot, word)))
+            err = rbx_end_wait(end, &mpmc->room, watched, tx->mpmc.strict ? 2 : 1,
+                               slice_of(tx->mpmc.strict, stuck, &stuck_slice), timeout_ns, deadline,
+                               &tx->patience);
         if (err == 0)
-            return 0;
+            return complain(end, try_again(timeout_ns, deadline), 0, &tx->mourned);
         uint32_t death = forsaken(end, tx->mourned);
         if (rbx_load_acquire(&mpmc->tail) != tail || rbx_load_acquire(slot) != word)
             death = 0; /* it may have died just after */
         err = complain(end, err, death, &tx->mourned);
-        if (err != 0)
+        if (err != 0 || tx->mpmc.strict)
             return err;
     }
 }
@@ -166,43 +173,41 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
     uint64_t stuck_slice = STUCK_SLICE_NS;
     if (timeout_ns > SLIP_NS &&
         is_short(&rx->mpmc, &rx->patience, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
-        return try_again(timeout_ns, deadline);
+        return complain(end, try_again(timeout_ns, deadline), 0, &rx->mourned);
     for (;;) {
         uint64_t head = rbx_load_acquire(&mpmc->head);
         const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
-        uint64_t word = rbx_load_acquire(slot);
+        uint64_t word = rbx_load_acquire(slot), tail = rbx_load_acquire(&mpmc->tail);
         bool empty = word == head || rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap;
-        uint64_t tail = rbx_load_acquire(&mpmc->tail);
         bool stuck = word == head && rbx_slot_ahead(tail, head) > 0;
-        if (rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
-            return 0;
         /* With a later message a strict ring goes on, too. */
         const struct rbx_watched watched[] = {
             {slot, word}, {&mpmc->orphans, rx->mpmc.orphans_seen}, {&mpmc->tail, tail}};
-        int err;
-        if (!empty || (stuck && let_it_finish(slot, word))) {
-            err = try_again(timeout_ns, deadline);
+        int err = 0;
+        if (!empty || rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen ||
+            (stuck && let_it_finish(slot, word))) {
+            err = 0;
         } else if (tail & RBX_TAIL_CLOSED) {
             rbx_mpmc_finish_shutdown(rx->ring);
-            if (!stuck)
+            if (!stuck && !rbx_mpmc_mind_the_dead(rx->ring))
                 return 0;
-            /* The last messages are in senders' hands, and no bell says more than that. */
+            /* The last messages are in the hands of others, and no bell says more than that. */
             begin_timeout(timeout_ns, deadline);
             rbx_clock_pause(nap_ns);
             err = rbx_clock_monotonic() < *deadline ? -EAGAIN : -ETIMEDOUT;
         } else {
-            err =
-                rbx_end_wait(end, &mpmc->message, watched, rx->mpmc.strict ? 3 : 2,
-                             next_slice(stuck, &stuck_slice), timeout_ns, deadline, &rx->patience);
+            err = rbx_end_wait(end, &mpmc->message, watched, rx->mpmc.strict ? 3 : 2,
+                               slice_of(rx->mpmc.strict, stuck, &stuck_slice), timeout_ns, deadline,
+                               &rx->patience);
         }
         if (err == 0)
-            return 0;
+            return complain(end, try_again(timeout_ns, deadline), 0, &rx->mourned);
         uint32_t death = forsaken(end, rx->mourned);
         if (rbx_load_acquire(&mpmc->head) != head || rbx_load_acquire(slot) != word ||
             rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
-            return 0;
+            death = 0; /* it may have died just after; or has left something */
         err = complain(end, err, death, &rx->mourned);
-        if (err != 0)
+        if (err != 0 || rx->mpmc.strict)
             return err;
     }
 }

@@ -29,13 +29,22 @@ int rbx_os_mutex_init(struct rbx_os_mutex *mutex)
     return -err;
 }
 
-int rbx_os_mutex_lock(struct rbx_os_mutex *mutex)
+static int answer(struct rbx_os_mutex *mutex, int err)
 {
-    int err = pthread_mutex_lock(raw(mutex));
     if (err != EOWNERDEAD)
         return -err;
     pthread_mutex_consistent(raw(mutex));
     return 1;
+}
+
+int rbx_os_mutex_lock(struct rbx_os_mutex *mutex)
+{
+    return answer(mutex, pthread_mutex_lock(raw(mutex)));
+}
+
+int rbx_os_mutex_try(struct rbx_os_mutex *mutex)
+{
+    return answer(mutex, pthread_mutex_trylock(raw(mutex)));
 }
 
 void rbx_os_mutex_unlock(struct rbx_os_mutex *mutex)

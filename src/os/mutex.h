@@ -13,6 +13,8 @@ struct rbx_os_mutex {
 int rbx_os_mutex_init(struct rbx_os_mutex *mutex);
 /* 0, or 1 when the last holder has died with it; -EDEADLK when this thread holds it. */
 int rbx_os_mutex_lock(struct rbx_os_mutex *mutex);
+/* The same, or -EBUSY when another holds it. */
+int rbx_os_mutex_try(struct rbx_os_mutex *mutex);
 void rbx_os_mutex_unlock(struct rbx_os_mutex *mutex);
 
 #endif
