@@ -21,24 +21,34 @@
  *   -EAGAIN      full, or empty (try_ calls only)
  *   -ETIMEDOUT   not in time
  *   -EPIPE       the ring was shut down (and, to receive, is drained)
- *   -EOWNERDEAD  while it waited: whoever was at the other end, or the last of many, has died. Said
- *                once for each death, within RBX_SLICE_NS, unless a successor is there by then;
- * wait again, and you wait for one -EINTR       a signal handler ran while it slept -EBUSY between
- * claim and commit or abort, or between peek and release -EINVAL      a closed endpoint; commit or
- * abort without claim; release without peek, or of more than was shown -EPROTO      the shared
- * memory says what no ring would -EDEADLK     RBX_LOCKED: this thread has claimed or peeked, and so
- * has the lock commit never waits and never finds the ring full, but with RBX_STRICT: there the
- * place may have been passed over, and while the ring is full it says -EAGAIN; the claim stays:
- * commit again later. send_n that fails after some messages, and recv_n, answer how many; the next
- * call says why, unless it was a time-out or a signal. What -EAGAIN means is plain: it leaves
- * rbx_last_error() as it was.
+ *   -EOWNERDEAD  while it waited: whoever was at the other end, or the last of many, has died.
+ *                Said once for each death, within RBX_SLICE_NS, unless a successor is there by
+ *                then; wait again, and you wait for one
+ *   -EINTR       a signal handler ran while it slept
+ *   -EBUSY       between claim and commit or abort, or between peek and release
+ *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of
+ *                more than was shown
+ *   -EPROTO      the shared memory says what no ring would
+ *   -EDEADLK     RBX_LOCKED: this thread has claimed or peeked, and so has the lock
+ *
+ * send_n that fails after some messages, and recv_n, answer how many; the next call says why,
+ * unless it was a time-out or a signal. What -EAGAIN means is plain: it leaves rbx_last_error() as
+ * it was.
+ *
+ * commit never waits and never finds the ring full, but with RBX_STRICT: there the place may have
+ * been passed over; then it takes another, says -EAGAIN while there is none (the claim stays:
+ * commit again later), and -EPIPE when the ring was shut down meanwhile.
+ *
+ * With RBX_LOCKED a time-out does not count while another has the lock, and commit, abort and
+ * release are for the thread that claimed or peeked.
  *
  * A handler that must be sure to end a wait sets a flag, and the waiter looks at it between
  * time-outs: a signal that comes just before it falls asleep does not wake it.
  *
  * RBX_RING_TYPE(ticks, struct tick, SPSC) makes all of these for one message type and kind of ring,
  * with sizes known to the compiler and endpoints of their own type: ticks_open, ticks_tx_open,
- * ticks_send and so on. What ticks_peek_n shows is an array. In a ticks_tx the rbx_tx is `end`.
+ * ticks_send and so on. What ticks_peek_n shows is an array (of one, with MPMC). In a ticks_tx the
+ * rbx_tx is `end`.
  */
 #ifndef RINGBOX_MESSAGE_H
 #define RINGBOX_MESSAGE_H

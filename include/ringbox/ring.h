@@ -124,8 +124,10 @@ typedef struct rbx_ring_options {
 /*
  * Opens the ring `name`: makes it or joins it, as options->box.how says; without options it joins
  * whatever ring is there. With the name NULL it is a new ring for the threads of this process.
- * Errors are those of rbx_box_open, and -EINVAL  an option makes no sense -EPROTO  what has that
- * name is no ring, or holds another kind, size, alignment or tag of messages, or fewer of them
+ * Errors are those of rbx_box_open, and
+ *   -EINVAL  an option makes no sense
+ *   -EPROTO  what has that name is no ring, or holds another kind, size, alignment or tag of
+ *            messages, or fewer of them, or has not the seats or flags that were asked for
  */
 RBX_API int rbx_ring_open(rbx_ring **ring, const char *name, const rbx_ring_options *options);
 
@@ -137,8 +139,9 @@ RBX_API int rbx_ring_open_box(rbx_ring **ring, rbx_box *box, const rbx_ring_opti
 /*
  * A ring in memory of your own, which is aligned to 64 bytes and, for rbx_ring_init, zeroed.
  * Processes that share it may attach each on its own, or inherit the handle through fork().
- * Nobody knows who lives there: that there is one sender and one receiver, outside of the endpoints
- * of one handle, is yours to see to, and a wait does not notice a death.
+ * Nobody knows who lives there: a wait does not notice a death, and what the dead held stays so.
+ * That there is one sender and one receiver, outside of the endpoints of one handle, is yours to
+ * see to; of many, the seats of the dead stay taken.
  */
 RBX_API int rbx_ring_bytes(const rbx_ring_options *options, uint64_t *bytes);
 RBX_API int rbx_ring_init(void *memory, size_t size, const rbx_ring_options *options);
@@ -202,7 +205,7 @@ typedef struct rbx_ring_info {
     size_t message_size, alignment, capacity;
     uint64_t tag;
     uint64_t sent, received; /* messages, since the ring was made; with RBX_MPMC also places given
-                                up, by abort or by a death */
+                                up, by abort or a death, or passed over */
     uint64_t high_water;     /* how many were waiting at most: as a sender saw whenever it had
                                 used up a quarter of the ring: so up to a quarter too many, and
                                 those of a batch */
@@ -213,8 +216,9 @@ typedef struct rbx_ring_info {
     rbx_repaired repaired; /* since the ring was made */
 } rbx_ring_info;
 
-/* Any thread may call it at any time; so the figures are of nearly the same moment. But `sent` and
-   `received` are exactly where an endpoint goes on that has just been opened. */
+/* Any thread may call it at any time; so the figures are of nearly the same moment. Messages in the
+   hands of receivers do not count as received. With RBX_SPSC `sent` and `received` are exactly
+   where an endpoint goes on that has just been opened. */
 RBX_API int rbx_ring_describe(const rbx_ring *ring, rbx_ring_info *info);
 
 /* Seat `index` of the senders (receivers): -EINVAL when there is none. */
@@ -348,10 +352,11 @@ typedef struct rbx_rx {
 } rbx_rx;
 
 /*
- * -EBUSY while another sender (receiver) lives, -EPIPE when the ring is shut down (and, for a
- * receiver, drained), -EPROTO when the ring is damaged, -EACCES when it was opened read-only,
- * -EBADF in a child that inherited it. On failure the endpoint is closed. One that is open must be
- * closed before it is opened again.
+ * -EBUSY while as many senders (receivers) live as there are seats, -EAGAIN when the last free seat
+ * is one that died and that somebody else has been clearing for a second, -EPIPE when the ring is
+ * shut down (and, for a receiver, drained), -EPROTO when the ring is damaged, -EACCES when it was
+ * opened read-only, -EBADF in a child that inherited it. On failure the endpoint is closed. One
+ * that is open must be closed before it is opened again.
  */
 RBX_API int rbx_tx_open(rbx_tx *tx, rbx_ring *ring);
 RBX_API int rbx_rx_open(rbx_rx *rx, rbx_ring *ring);
