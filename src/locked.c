@@ -396,22 +396,22 @@ static void describe(const rbx_ring *ring, rbx_ring_info *info)
     info->sent = rbx_load_acquire(&locked->sent) - ring->shape.first_frame;
     info->high_water = rbx_load_relaxed(&locked->high_water);
     info->shut = rbx_load_relaxed(&locked->closed);
-    info->repaired.senders = rbx_load_relaxed(&locked->mourning.died[RBX_TX]);
-    info->repaired.receivers = rbx_load_relaxed(&locked->mourning.died[RBX_RX]);
+    info->repaired.senders = rbx_count_of(&locked->mourning.died[RBX_TX]);
+    info->repaired.receivers = rbx_count_of(&locked->mourning.died[RBX_RX]);
 }
 
 static int repair(rbx_ring *ring, rbx_repaired *repaired)
 {
     const struct rbx_mourning *mourning = &ring->locked->mourning;
-    uint64_t senders = rbx_load_relaxed(&mourning->died[RBX_TX]);
-    uint64_t receivers = rbx_load_relaxed(&mourning->died[RBX_RX]);
+    uint64_t senders = rbx_count_of(&mourning->died[RBX_TX]);
+    uint64_t receivers = rbx_count_of(&mourning->died[RBX_RX]);
     int err = lock(ring);
     if (err < 0)
         return err;
     bury_the_dead(ring);
     unlock(ring);
-    repaired->senders = rbx_load_relaxed(&mourning->died[RBX_TX]) - senders;
-    repaired->receivers = rbx_load_relaxed(&mourning->died[RBX_RX]) - receivers;
+    repaired->senders = rbx_count_of(&mourning->died[RBX_TX]) - senders;
+    repaired->receivers = rbx_count_of(&mourning->died[RBX_RX]) - receivers;
     repaired->suspect = rbx_seat_suspects(ring);
     return 0;
 }

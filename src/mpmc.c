@@ -194,6 +194,10 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
        nothing. */
     if (err == -EAGAIN && (end->strict || rbx_slot_state(word) == RBX_SLOT_VOID) && clear_head(tx))
         return 0;
+    /* A word from before a long stop says nothing. */
+    if (err == -EAGAIN && (rbx_load_acquire(end->index) != at ||
+                           rbx_load_acquire(rbx_slot_word(tx->ring, at)) != word))
+        return 0;
     give_up(end);
     if (err != -EAGAIN)
         return rbx_ring_damaged(tx->ring);
@@ -229,6 +233,9 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
         err = -EPROTO;
     else if (word == (head | RBX_SLOT_VOID))
         skip_all(rx->ring, end, at);
+    else if (word ==
+             ((head - end->lap) | RBX_SLOT_ORPHAN)) /* whoever put it back has stopped there */
+        end->orphans_seen = rbx_load_acquire(&end->shared->orphans) - 1;
     else if (end->strict)
         err = rbx_mpmc_move_on_head(rx, at, word);
     else if (word == head || rbx_slot_ahead(head, word) == (int64_t)end->lap)
@@ -396,12 +403,12 @@ static void describe(const rbx_ring *ring, rbx_ring_info *info)
     info->high_water = rbx_load_relaxed(&mpmc->high_water);
     info->shut = tail & RBX_TAIL_CLOSED;
     info->repaired = (rbx_repaired){
-        .senders = rbx_load_relaxed(&mpmc->mourning.died[RBX_TX]),
-        .receivers = rbx_load_relaxed(&mpmc->mourning.died[RBX_RX]),
-        .tombstones = rbx_load_relaxed(&mpmc->tombstones),
-        .redelivered = rbx_load_relaxed(&mpmc->redelivered),
-        .dropped = rbx_load_relaxed(&mpmc->dropped),
-        .returned = rbx_load_relaxed(&mpmc->returned),
+        .senders = rbx_count_of(&mpmc->mourning.died[RBX_TX]),
+        .receivers = rbx_count_of(&mpmc->mourning.died[RBX_RX]),
+        .tombstones = rbx_count_of(&mpmc->tombstones),
+        .redelivered = rbx_count_of(&mpmc->redelivered),
+        .dropped = rbx_count_of(&mpmc->dropped),
+        .returned = rbx_count_of(&mpmc->returned),
     };
 }
 

@@ -70,7 +70,7 @@ struct rbx_mpmc {
     /* Written on slow paths only. */
     rbx_atomic64 high_water;
     struct rbx_mourning mourning;
-    rbx_atomic64 tombstones, redelivered, dropped, returned; /* as in rbx_repaired */
+    rbx_atomic64 tombstones, redelivered, dropped, returned; /* so many << 32 | which was last */
     uint8_t slow_pad[56];
 };
 
@@ -264,16 +264,16 @@ RBX_INLINE ptrdiff_t rbx_mpmc_take_messages(rbx_rx *rx, size_t most, uint64_t *t
     struct rbx_mpmc_end *end = &rx->mpmc;
     if (rbx_unlikely(rx->hold != RBX_HOLD_NONE))
         return rbx_rx_refuse(rx);
-    /* Relaxed: whoever sees it late receives another message first. */
-    if (rbx_unlikely(rbx_load_relaxed(&end->shared->orphans) != end->orphans_seen)) {
-        uint64_t orphan = 0;
-        if (rbx_mpmc_take_orphan(rx, &orphan)) {
-            *taken = orphan;
-            return 1;
-        }
-    }
     uint64_t at = rbx_load_relaxed(end->index);
     for (int tries = RBX_TRIES; tries > 0; tries--) {
+        /* Relaxed: whoever sees it late receives another message first. */
+        if (rbx_unlikely(rbx_load_relaxed(&end->shared->orphans) != end->orphans_seen)) {
+            uint64_t orphan = 0;
+            if (rbx_mpmc_take_orphan(rx, &orphan)) {
+                *taken = orphan;
+                return 1;
+            }
+        }
         uint64_t word = rbx_load_acquire(rbx_mpmc_word(rbx_mpmc_slot(end, at, g))); /* M1 */
         if (rbx_unlikely(word != (at | RBX_SLOT_FULL))) {
             int err = rbx_mpmc_no_message(rx, at, word);

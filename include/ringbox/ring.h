@@ -41,9 +41,9 @@
  * |               out                  drawn; so each                              out
  * |                                    sender's own
  * |a claim that   holds up nobody      holds up receivers    nobody, as long as    everybody
- * |is kept        else                                       fewer than capacity
- * |a peek that    nobody else          senders, once they    are kept or stopped   everybody
- * |is kept                             have gone round
+ * |is kept        else                                       fewer places than
+ * |a peek that    nobody else          senders, once they    capacity are kept or  everybody
+ * |is kept                             have gone round       in stopped hands
  * |a sender dies  a message is sent whole or not at all; of a batch,         of a batch, all or
  * |               the first so many                                          none
  * |a receiver     what it had not       goes to the next one, out of turn;   what it had not
@@ -56,9 +56,9 @@
  *    until somebody removes it (RBX_KEEP). When all who were attached have died, the next to make
  *    the name gets a new, empty ring, unless it was kept.
  *  - A receiver that dies inside recv or recv_n leaves all of it to the next one, but for a few
- *    instructions at the very end of the call, when it is lost, all of it or (of a batch) the first
- *    so many. One that dies between peek and release leaves what was shown to the next one,
- *    which so sees it again.
+ *    instructions at the very end of the call (and the waking of a sender that sleeps), when it is
+ *    lost, all of it or (of a batch) the first so many. One that dies between peek and release
+ * leaves what was shown to the next one, which so sees it again.
  *  - Whether one lives is the kernel's knowledge. A seat is free again when its holder is dead;
  *    never because of time: one that is stopped keeps it. One sender (receiver) more than seats
  *    is -EBUSY.
@@ -261,7 +261,7 @@ struct rbx_seat {
 
 /* Of senders, and of receivers. */
 struct rbx_mourning {
-    rbx_atomic64 died[2]; /* so many */
+    rbx_atomic64 died[2]; /* so many << 32 | which was the last */
     rbx_atomic64 last[2]; /* the last of those, while nobody has opened that end since; else 0 */
 };
 

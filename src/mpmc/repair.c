@@ -138,10 +138,21 @@ static bool is_held(const rbx_ring *ring, uint64_t word, struct claim claim)
 
 /* --- What becomes of it --- */
 
-static void count(rbx_atomic64 *total, uint64_t *of_this_one)
+/* As long as nobody has died in here, the next thing to be counted has another tag. Never 0. */
+static uint32_t tag_of(struct claim claim)
 {
-    rbx_store_relaxed(total, rbx_load_relaxed(total) + 1); /* under the lock */
+    return (uint32_t)(claim.at >> 7) | 1;
+}
+
+/* Before the word: who repairs after a death in here finds it as it was, or settled and counted. */
+static bool swap_and_count(rbx_atomic64 *slot, uint64_t word, uint64_t settled, struct claim claim,
+                           rbx_atomic64 *total, uint64_t *of_this_one)
+{
+    rbx_count_once(total, tag_of(claim));
+    if (!rbx_swap_if_seq_cst(slot, &word, settled))
+        return false;
     ++*of_this_one;
+    return true;
 }
 
 /*
@@ -168,24 +179,23 @@ static bool settle(struct repair *repair, struct claim claim)
             return cover == COVER_LATER;
         unsigned state = rbx_slot_state(word);
         bool has_message = state == RBX_SLOT_FULL || state == RBX_SLOT_TAKEN;
+        uint64_t freed = position + rbx_slot_lap(ring);
+        rbx_repaired *done = repair->done;
+        bool settled;
         if (has_message && !(ring->shape.flags & RBX_DROP)) {
-            if (rbx_swap_if_seq_cst(slot, &word, position | RBX_SLOT_ORPHAN)) {
-                repair->orphans = true;
-                count(&mpmc->redelivered, &repair->done->redelivered);
-                return true;
-            }
+            repair->orphans = true;
+            settled = swap_and_count(slot, word, position | RBX_SLOT_ORPHAN, claim,
+                                     &mpmc->redelivered, &done->redelivered);
+        } else if (has_message) {
+            settled = swap_and_count(slot, word, freed, claim, &mpmc->dropped, &done->dropped);
         } else if (state == RBX_SLOT_FREE) {
-            if (rbx_swap_if_seq_cst(slot, &word, position | RBX_SLOT_VOID)) {
-                count(&mpmc->tombstones, &repair->done->tombstones);
-                return true;
-            }
-        } else if (rbx_swap_if_seq_cst(slot, &word, position + rbx_slot_lap(ring))) {
-            if (has_message)
-                count(&mpmc->dropped, &repair->done->dropped);
-            else
-                count(&mpmc->returned, &repair->done->returned);
-            return true;
+            settled = swap_and_count(slot, word, position | RBX_SLOT_VOID, claim, &mpmc->tombstones,
+                                     &done->tombstones);
+        } else {
+            settled = swap_and_count(slot, word, freed, claim, &mpmc->returned, &done->returned);
         }
+        if (settled)
+            return true;
     }
     return false;
 }

@@ -15,13 +15,29 @@
 #include "handle.h"
 #include "seat.h"
 
+/*
+ * A count that a repair raises just before what it counts is done, with a tag that says what that
+ * is: whoever does it again, because a repairer has died in between, finds the tag and counts it
+ * once. count << 32 | tag.
+ */
+static inline uint64_t rbx_count_of(const rbx_atomic64 *counter)
+{
+    return rbx_load_relaxed(counter) >> 32;
+}
+
+static inline void rbx_count_once(rbx_atomic64 *counter, uint32_t tag)
+{
+    uint64_t count = rbx_load_relaxed(counter);
+    if ((uint32_t)count != tag)
+        rbx_store_relaxed(counter, ((count >> 32) + 1) << 32 | tag);
+}
+
 /* The seat whose opening of this number has died is nobody's from here on. */
 static inline void rbx_mourning_bury(const rbx_ring *ring, struct rbx_mourning *mourning,
                                      enum rbx_ring_end end, unsigned index, uint32_t opening)
 {
-    uint64_t died = rbx_load_relaxed(&mourning->died[end]) + 1;
-    rbx_store_relaxed(&mourning->died[end], died);
-    rbx_store_release(&mourning->last[end], died);
+    rbx_count_once(&mourning->died[end], (uint32_t)index << 24 ^ opening);
+    rbx_store_release(&mourning->last[end], rbx_count_of(&mourning->died[end]));
     rbx_store_release(&rbx_seat_of(ring, end, index)->openings, opening + 1);
 }
 

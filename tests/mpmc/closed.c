@@ -163,7 +163,7 @@ EACH(closed, an_endpoint_that_could_not_be_opened_is_closed)
     rbx_rx rx;
     memset(&tx, 0xff, sizeof tx);
     memset(&rx, 0xff, sizeof rx);
-    pair_open_at(&pair, &options, 0);
+    many_open_at(&pair, &options, 0);
     refuses(-EBUSY, "living sender", rbx_tx_open(&tx, pair.ring));
     refuses(-EBUSY, "living receiver", rbx_rx_open(&rx, pair.ring));
     refuse_untyped(&tx, &rx);

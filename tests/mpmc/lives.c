@@ -245,7 +245,7 @@ static void *repair_on_and_on(void *arg)
     return NULL;
 }
 
-/* Threads of one handle and of another; what each says it did adds up to what was done. */
+/* Threads of one handle and of another; no death is counted twice. */
 BOTH(lives, of_several_that_repair_at_once_each_thing_is_done_by_one)
 {
     enum { REPAIRERS = 4, DEATHS = 25 };

@@ -158,7 +158,7 @@ static void cross(const struct variant *v, size_t capacity, uint64_t first_frame
     const rbx_ring_options options = options_for(v, 8, capacity);
     memset(&w, 0, sizeof w);
     w.locked = is_locked(v);
-    pair_open_at(&w.pair, &options, first_frame);
+    many_open_at(&w.pair, &options, first_frame);
     for (int i = 0; i < ENDS; i++) {
         succeeds(rbx_tx_open(&w.tx[i], w.pair.ring));
         succeeds(rbx_rx_open(&w.rx[i], w.pair.ring));
@@ -225,7 +225,7 @@ Test(strict_positions, others_go_on_around_what_is_kept_across_the_ends_of_integ
                 uint64_t number = 77;
                 void *place;
                 const void *shown;
-                pair_open_at(&pair, &options, (UINT64_C(1) << borders[border]) - before);
+                many_open_at(&pair, &options, (UINT64_C(1) << borders[border]) - before);
                 succeeds(rbx_tx_open(&slow_tx, pair.ring));
                 succeeds(rbx_rx_open(&slow_rx, pair.ring));
                 if (which == 0) {

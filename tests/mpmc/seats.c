@@ -122,7 +122,7 @@ EACH(seats, two_handles_of_one_memory_share_its_seats)
     rbx_ring *other;
     rbx_tx tx, third_tx;
     rbx_rx rx, third_rx;
-    pair_open_at(&pair, &options, 0);
+    many_open_at(&pair, &options, 0);
     succeeds(rbx_ring_attach(&other, pair.memory, pair.size, &options));
     succeeds(rbx_tx_open(&tx, other));
     succeeds(rbx_rx_open(&rx, other));
