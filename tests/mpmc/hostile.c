@@ -230,6 +230,10 @@ EACH(hostile, one_that_writes_nonsense_all_the_time_does_no_more_harm_than_that)
         }
         atomic_store(&vandal.over, true);
         pthread_join(thread, NULL);
+        if (!vandal.closes) {
+            cr_assert_neq(pair.tx.hold, RBX_HOLD_ENDED, "nobody had closed it");
+            cr_assert_neq(pair.rx.hold, RBX_HOLD_ENDED);
+        }
         if (!vandal.closes && pair.tx.hold == RBX_HOLD_NONE && pair.rx.hold == RBX_HOLD_NONE) {
             memcpy((char *)pair.memory + RBX_RING_SHARED_AT, whole + RBX_RING_SHARED_AT,
                    pair.size - RBX_RING_SHARED_AT);

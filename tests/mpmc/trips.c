@@ -420,7 +420,7 @@ int main(int argc, char **argv)
 {
     static const unsigned ends[][2] = {{1, 1}, {2, 2}, {4, 4}, {4, 1}, {1, 4}};
     static const size_t capacities[] = {1, 2, 16};
-    int messages = argc > 1 ? atoi(argv[1]) : 1000;
+    int messages = argc > 1 ? atoi(argv[1]) : 600;
     if (messages < 1 || messages > MOST_MESSAGES) {
         fprintf(stderr, "usage: trips [MESSAGES, up to %d]\n", MOST_MESSAGES);
         return 2;
