@@ -25,7 +25,7 @@
 #else
 #define PAST(x) (head > (x))
 #endif
-#ifdef MUTANT_10
+#if defined(MUTANT_9) || defined(MUTANT_10)
 #define FREE_AHEAD(t) true
 #else
 #define FREE_AHEAD(t) (N > 1 && FREE_FROM_1((t + 1)))

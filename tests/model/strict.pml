@@ -21,16 +21,17 @@
  * properties need.  There are two exceptions:
  *
  *   - A look at a word comes with the look at the other index, or at the words
- *     of later positions, that the table asks for.  What they say lasts: an
- *     index only grows, and a position that is READY stays so until head is
- *     there.
+ *     of other positions, that the table asks for.  What they say lasts, or is
+ *     no more than a good reason: an index only grows, and a later position
+ *     stays published until head is there; but a place ahead that is free may
+ *     be taken by another.
  *   - A call that finds the ring full, or nothing there, waits at its look
  *     until it finds something else.
  *
  * Patience is a choice: who may pass over or overtake may also wait.  Memory is
- * sequentially consistent.  No seat is taken again by another.  Positions do not wrap; a run that has used up
- * LIMIT of them is not looked at in the end, since two who find that all slots
- * are held may drive the indices round for ever.
+ * sequentially consistent.  Who comes does so at the beginning.  Positions do not
+ * wrap; a run that has used up LIMIT of them is not looked at in the end, since
+ * a message may be passed over again and again.
  *
  * Sender 0 sends MESSAGES, each other one OTHERS; receivers never stop.  By
  * symmetry, sender 0 is the first to take a position by tail, and the first
@@ -63,6 +64,7 @@
  *
  *   N=n          1, 2 or 4 slots
  *   SENDERS=n, RECEIVERS=n, MESSAGES=n, OTHERS=n, LIMIT=n
+ *                4 processes; OTHERS <= MESSAGES; LIMIT < 31
  *   KILLS=n      up to 2 senders and receivers stop for ever, each at any step
  *   VICTIM=n     only this one does
  *   DEATH        who has stopped is dead; with intents and a repairer
@@ -89,7 +91,7 @@
  *   MUTANT_7   pass over whatever later positions say (with BOUNDED: one may
  *              be passed over for ever)
  *   MUTANT_8   nobody passes over (with KILLS)
- *   MUTANT_9   overtake FULL or VOID x though head is not past x
+ *   MUTANT_9   overtake FULL or VOID x, too, which head is not past
  *   MUTANT_10  overtake though no place ahead is free
  *   MUTANT_11  a receiver at x > h does not move tail on
  *   MUTANT_12  a receiver moves head on where tail is closed at h
