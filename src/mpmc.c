@@ -179,9 +179,11 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     }
     if (tail != at)
         return 0;
-    if (tail & RBX_STATE_MASK)
-        err = -EPROTO;
-    else if (end->strict)
+    if (tail & RBX_STATE_MASK) {
+        give_up(end);
+        return rbx_ring_damaged(tx->ring);
+    }
+    if (end->strict)
         err = rbx_mpmc_move_on_tail(tx, at, word);
     else if (rbx_slot_ahead(tail, word) == (int64_t)end->lap)
         err = -EAGAIN;
@@ -229,12 +231,13 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     int err = 0;
     if (head != at)
         return 0;
-    if (head & RBX_STATE_MASK)
-        err = -EPROTO;
-    else if (word == (head | RBX_SLOT_VOID))
+    if (head & RBX_STATE_MASK) {
+        give_up(end);
+        return rbx_ring_damaged(rx->ring);
+    }
+    if (word == (head | RBX_SLOT_VOID))
         skip_all(rx->ring, end, at);
-    else if (word ==
-             ((head - end->lap) | RBX_SLOT_ORPHAN)) /* whoever put it back has stopped there */
+    else if (word == ((head - end->lap) | RBX_SLOT_ORPHAN)) /* who put it back has stopped there */
         end->orphans_seen = rbx_load_acquire(&end->shared->orphans) - 1;
     else if (end->strict)
         err = rbx_mpmc_move_on_head(rx, at, word);

@@ -9,8 +9,8 @@
 #include <ringbox/wait.h>
 
 /*
- * Says on the bell whether this process may use membarrier, as who publishes and as who sleeps. On a
- * bell that many share, one that may not is remembered for good.
+ * Says on the bell whether this process may use membarrier, as who publishes and as who sleeps. On
+ * a bell that many share, one that may not is remembered for good.
  */
 void rbx_bell_join_as_publisher(rbx_bell *bell, bool shared);
 void rbx_bell_join_as_sleeper(rbx_bell *bell, bool shared);
@@ -42,9 +42,9 @@ struct rbx_watched {
 };
 
 /*
- * Waits until one of `count` words has changed or the bell is shut, or, when it is shared, has rung: 0.
- * -ETIMEDOUT at the deadline; -EINTR when a signal handler has run; -EAGAIN after a slice: look whether
- * the peer lives.
+ * Waits until one of `count` words has changed or the bell is shut, or, when it is shared, has
+ * rung: 0. -ETIMEDOUT at the deadline; -EINTR when a signal handler has run; -EAGAIN after a slice:
+ * look whether the peer lives.
  */
 int rbx_wait_change(rbx_bell *bell, const struct rbx_watched *watched, unsigned count,
                     uint64_t slice_ns, uint64_t deadline, rbx_patience *patience);

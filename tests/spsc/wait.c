@@ -216,7 +216,8 @@ static void *disturb(void *arg)
     while (!atomic_load(&both->over)) {
         wait_for_bit(&both->tx.spsc.shared->message, RBX_BELL_ASLEEP | RBX_BELL_SHUT);
         rbx_and_seq_cst(&both->tx.spsc.shared->message.bits, ~(uint32_t)RBX_BELL_ASLEEP);
-        syscall(SYS_futex, &both->tx.spsc.shared->message.bits, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
+        syscall(SYS_futex, &both->tx.spsc.shared->message.bits, 1 /* FUTEX_WAKE */, 1, NULL, NULL,
+                0);
     }
     return NULL;
 }
@@ -281,9 +282,9 @@ Test(wait, a_signal_handler_that_runs_ends_a_sleep)
 static void *shut_when_asleep(void *arg)
 {
     struct both *both = arg;
-    while (
-        !((rbx_load_relaxed(&both->tx.spsc.bell->bits) | rbx_load_relaxed(&both->tx.spsc.shared->room.bits)) &
-          RBX_BELL_ASLEEP))
+    while (!((rbx_load_relaxed(&both->tx.spsc.bell->bits) |
+              rbx_load_relaxed(&both->tx.spsc.shared->room.bits)) &
+             RBX_BELL_ASLEEP))
         rbx_clock_pause(MS / 20);
     rbx_ring_shutdown(both->ring);
     return NULL;

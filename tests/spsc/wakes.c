@@ -171,7 +171,8 @@ static void judge_time_out(const void *word, uint64_t deadline, bool is_short)
 {
     atomic_fetch_add(&state->late, 1);
     if (me->rx_ring != NONE && word == (const void *)&me->rx.spsc.shared->message.bits) {
-        uint64_t taken = rbx_load_relaxed(me->rx.spsc.position); /* frame and index, as in sent_by() */
+        uint64_t taken =
+            rbx_load_relaxed(me->rx.spsc.position); /* frame and index, as in sent_by() */
         taken = (taken >> 8) * me->rx.frame.per_frame + (taken & 255);
         judge_sleep(&state->ring[me->rx_ring].sent, taken, deadline, is_short, "message",
                     me->rx_ring);
