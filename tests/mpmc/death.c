@@ -351,8 +351,8 @@ BOTH(death, a_sender_that_waits_finds_a_dead_receiver)
         puppet_kill(&dies);
         while (described(ring).repaired.receivers == 0)
             rbx_clock_pause(MS / 5);
-        cr_assert_eq(described(ring).repaired.redelivered, !drop);
-        cr_assert_eq(described(ring).repaired.dropped, drop);
+        cr_assert_eq(described(ring).repaired.redelivered, (uint64_t)!drop);
+        cr_assert_eq(described(ring).repaired.dropped, (uint64_t)drop);
         if (!drop)
             cr_assert_eq(puppet_does(&lives, receives, 0, 0), 0);
         pthread_join(thread, NULL);

@@ -102,7 +102,7 @@ Test(open, null_options_join_a_ring_of_any_kind)
         rbx_ring_options options = eights;
         options.kind = (rbx_ring_kind)kind;
         rbx_ring *one = opened_ring(name, &options), *two = opened_ring(name, NULL);
-        cr_assert_eq(described(two).kind, kind);
+        cr_assert_eq((int)described(two).kind, kind);
         check_pair(one, two);
     }
 }
