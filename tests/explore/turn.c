@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "turn.h"
+
+#include "calls.h"
+#include "fiber.h"
+#include "scene.h"
+#include "tell.h"
+#include "words.h"
+
+bool turns_stray, turns_are_never_private;
+
+/* --- What concerns whom --- */
+
+/* Accesses of each thread in each call, and in it or later. */
+struct accesses {
+    words reads[THREADS_MAX][CALLS_MAX], writes[THREADS_MAX][CALLS_MAX];
+};
+
+static struct accesses learnt; /* in each call */
+static struct accesses known;  /* in it or later: what this search goes by */
+
+void turns_forget(void)
+{
+    learnt = (struct accesses){0};
+}
+
+/* What one thread does to a word of nobody's, others do that make the same call. */
+static void learn_from_others(void)
+{
+    words shared = 0;
+    for (unsigned i = 0; i < word_count; i++)
+        if (word_table[i].owner < 0)
+            shared |= (words)1 << i;
+    for (unsigned i = 0; i < THREADS_MAX * CALLS_MAX; i++)
+        for (unsigned k = 0; k < THREADS_MAX * CALLS_MAX; k++) {
+            unsigned t = i / CALLS_MAX, u = k / CALLS_MAX;
+            if (!is_same_call(t, i % CALLS_MAX, u, k % CALLS_MAX))
+                continue;
+            learnt.reads[t][i % CALLS_MAX] |= learnt.reads[u][k % CALLS_MAX] & shared;
+            learnt.writes[t][i % CALLS_MAX] |= learnt.writes[u][k % CALLS_MAX] & shared;
+        }
+}
+
+void turns_learn(void)
+{
+    learn_from_others();
+    known = learnt;
+    for (unsigned t = 0; t < THREADS_MAX; t++)
+        for (unsigned call = CALLS_MAX - 1; call > 0; call--) {
+            known.reads[t][call - 1] |= known.reads[t][call];
+            known.writes[t][call - 1] |= known.writes[t][call];
+        }
+    turns_stray = false;
+}
+
+static void note_access(unsigned word, unsigned access)
+{
+    words set = set_of(word), reads = access & READS ? set : 0, writes = access & WRITES ? set : 0;
+    unsigned call = world.threads[current].call;
+    if (!(reads & ~known.reads[current][call]) && !(writes & ~known.writes[current][call]))
+        return;
+    turns_stray = true;
+    learnt.reads[current][call] |= reads;
+    learnt.writes[current][call] |= writes;
+}
+
+static bool is_lock_of(words set, unsigned thread)
+{
+    for (unsigned i = 0; i < word_count; i++)
+        if (set >> i & 1 && word_table[i].kind == WORD_LOCK && world.memory[i] == thread + 1)
+            return true;
+    return false;
+}
+
+static bool can_be_buried(const struct thread *thread)
+{
+    return thread->state == THREAD_HALTED || (thread->mortal && world.deaths > 0);
+}
+
+/* Whether another reads any of these words, or writes it, from now on. */
+static bool others_touch(unsigned self, words set, bool reads_too)
+{
+    if (turns_are_never_private)
+        return set != 0;
+    for (unsigned t = 0; t < THREADS_MAX; t++) {
+        const struct thread *thread = &world.threads[t];
+        if (t == self || thread->state == THREAD_NONE)
+            continue;
+        if (thread->buffered & set)
+            return true;
+        if ((thread->state == THREAD_READY || thread->state == THREAD_ASLEEP) &&
+            (known.writes[t][thread->call] & set ||
+             (reads_too && known.reads[t][thread->call] & set)))
+            return true;
+        if (can_be_buried(thread) && is_lock_of(set, t))
+            return true;
+    }
+    return false;
+}
+
+words looked_at(const struct thread *thread)
+{
+    words set = 0;
+    for (unsigned i = 0; i < thread->looks; i++)
+        set |= set_of(thread->look[i].word);
+    return set;
+}
+
+bool sees_a_change(const struct thread *thread)
+{
+    for (unsigned i = 0; i < thread->looks; i++)
+        if (world.memory[thread->look[i].word] != thread->look[i].value)
+            return true;
+    return false;
+}
+
+uint64_t sum_of_memory(void)
+{
+    uint64_t sum = 0; /* words that are zero make no difference: there may be new ones */
+    for (unsigned i = 0; i < word_count; i++) {
+        uint64_t h = world.memory[i] * UINT64_C(0x9fb21c651e98df25);
+        sum += (h ^ (h >> 32)) * (UINT64_C(0x2545f4914f6cdd1d) * i + 1);
+    }
+    return sum;
+}
+
+bool is_private(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    if (thread->access & NAPS)
+        return false;
+    if (thread->access & PAUSES)
+        return !others_touch(t, looked_at(thread), false);
+    if (thread->access & (AWAITS | MEETS_FATE | TIDIES) || thread->word == NO_WORD)
+        return true;
+    return !others_touch(t, set_of(thread->word), thread->access & WRITES);
+}
+
+bool is_enabled(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    return thread->state == THREAD_READY && !(thread->access & DRAINS && thread->stores > 0) &&
+           !(thread->access & AWAITS && thread->fencing != 0) &&
+           !(thread->access & NAPS && !thread->timed_out && sum_of_memory() == thread->nap);
+}
+
+bool flush_is_private(unsigned t)
+{
+    return !others_touch(t, set_of(world.threads[t].buffer[0].word), true);
+}
+
+/* --- Turns --- */
+
+/* Whether it makes a difference at the end what the word says. */
+static bool is_judged(unsigned word)
+{
+    switch (word_table[word].kind) {
+    case WORD_TAIL:
+    case WORD_HEAD:
+    case WORD_ORPHANS:
+    case WORD_SLOT:
+    case WORD_INTENT:
+    case WORD_OWED:
+    case WORD_LOCK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void take_turn(unsigned word, unsigned access)
+{
+    if (!exploring)
+        return;
+    struct thread *self = &world.threads[current];
+    self->word = (uint8_t)word;
+    self->access = (uint8_t)access;
+    if (word != NO_WORD)
+        note_access(word, access);
+    if (!is_enabled(current) || !is_private(current)) {
+        fiber_rest();
+        call_is_under_way();
+    } else if (access & WRITES && is_judged(word)) {
+        call_is_under_way();
+    }
+    steps++;
+    self->access = 0;
+    self->word = NO_WORD;
+}
+
+void take_nap(void)
+{
+    struct thread *self = &world.threads[current];
+    self->access = NAPS;
+    self->word = NO_WORD;
+    self->nap = sum_of_memory();
+    fiber_rest();
+    call_is_under_way();
+    self->access = 0;
+    self->nap = 0;
+    self->timed_out = false;
+    self->looks = 0;
+    if (telling)
+        tell("has napped", NO_WORD, 0);
+}
+
+void meet_fate(void)
+{
+    struct thread *self = &world.threads[current];
+    if (!exploring || !self->mortal || world.deaths == 0)
+        return;
+    self->access = MEETS_FATE;
+    fiber_rest();
+    self->access = 0;
+}
+
+void look_no_more(void)
+{
+    world.threads[current].looks = 0;
+    world.threads[current].rushing = false;
+}
+
+void be_about_to_change(unsigned word)
+{
+    look_no_more();
+    if (!exploring)
+        return;
+    note_access(word, WRITES);
+    if (is_judged(word) || others_touch(current, set_of(word), true))
+        meet_fate();
+}
+
+void take_turn_to_change(unsigned word)
+{
+    be_about_to_change(word);
+    take_turn(word, READS | WRITES | DRAINS);
+}
