@@ -47,8 +47,9 @@
  *
  * RBX_RING_TYPE(ticks, struct tick, SPSC) makes all of these for one message type and kind of ring,
  * with sizes known to the compiler and endpoints of their own type: ticks_open, ticks_tx_open,
- * ticks_send and so on. What ticks_peek_n shows is an array (of one, with MPMC). In a ticks_tx the
- * rbx_tx is `end`.
+ * ticks_send and so on. The kind is the bare word SPSC, MPMC or LOCKED, not a macro that stands for
+ * it; RBX_STRICT is one of the options' flags. What ticks_peek_n shows is an array (of one, with
+ * MPMC). In a ticks_tx the rbx_tx is `end`.
  */
 #ifndef RINGBOX_MESSAGE_H
 #define RINGBOX_MESSAGE_H

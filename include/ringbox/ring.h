@@ -58,7 +58,7 @@
  *  - A receiver that dies inside recv or recv_n leaves all of it to the next one, but for a few
  *    instructions at the very end of the call (and the waking of a sender that sleeps), when it is
  *    lost, all of it or (of a batch) the first so many. One that dies between peek and release
- * leaves what was shown to the next one, which so sees it again.
+ *    leaves what was shown to the next one, which so sees it again.
  *  - Whether one lives is the kernel's knowledge. A seat is free again when its holder is dead;
  *    never because of time: one that is stopped keeps it. One sender (receiver) more than seats
  *    is -EBUSY.
@@ -106,19 +106,20 @@ enum rbx_ring_flags {
                        rather than given to the next one */
 };
 
+/* With an RBX_RING_TYPE the first three are its own: what you set them to is ignored. */
 typedef struct rbx_ring_options {
     rbx_ring_kind kind;
     size_t message_size; /* from 1 to RBX_MESSAGE_SIZE_MAX; when joining, 0 for any */
     size_t alignment;    /* of messages in place: a power of two up to 64; 0 means what the size
                             suggests, at most 8 (when joining, any) */
     size_t capacity;     /* messages that can wait, at least; when joining, 0 for any */
-    unsigned
-        senders; /* that can be open at a time, but for RBX_SPSC: up to RBX_SEATS_MAX; 0 means */
-    unsigned receivers; /* RBX_SEATS (when joining, any) */
-    unsigned flags;     /* enum rbx_ring_flags; when joining, those that it must have */
-    uint64_t tag;       /* yours: kept in a new ring; when not 0, must equal an existing ring's */
-    rbx_box_options
-        box; /* where a named ring lives; `size`, `tag`, `raw` and `init` are not yours */
+    unsigned senders;    /* that can be open at a time: up to RBX_SEATS_MAX; 0 means RBX_SEATS (when
+                            joining, any); RBX_SPSC has one */
+    unsigned receivers;  /* likewise */
+    unsigned flags;      /* enum rbx_ring_flags; when joining, those that it must have */
+    uint64_t tag;        /* yours: kept in a new ring; when not 0, must equal an existing ring's */
+    rbx_box_options box; /* where a named ring lives; `size`, `tag`, `raw` and `init` are not yours,
+                            and RBX_OWNER_UNLINKS means RBX_LAST_ONE_OUT */
 } rbx_ring_options;
 
 /*
@@ -159,6 +160,10 @@ RBX_API rbx_box *rbx_ring_box(const rbx_ring *ring);
  * What nobody has received goes with the ring: wait until rbx_ring_describe says that all is
  * received before the last one closes it. For good. -EINVAL when somebody did that before, -EACCES
  * when the ring was opened read-only.
+ *
+ * Only this ends it: when all senders have closed, receivers wait for others. With RBX_MPMC -EPIPE
+ * does not wait for what another receiver has peeked at: should that one die, or close, its message
+ * is there again, for whoever is open still, or opens then.
  */
 RBX_API int rbx_ring_shutdown(rbx_ring *ring);
 
@@ -213,7 +218,7 @@ typedef struct rbx_ring_info {
     unsigned senders, receivers; /* seats; rbx_ring_sender and rbx_ring_receiver show each */
     rbx_end_info tx, rx;   /* of all of them: the counters' sums, the state and process of the one
                               that matters most: alive before suspect, unknown, dead, none */
-    rbx_repaired repaired; /* since the ring was made */
+    rbx_repaired repaired; /* since the ring was made; all 0 but with RBX_MPMC */
 } rbx_ring_info;
 
 /* Any thread may call it at any time; so the figures are of nearly the same moment. Messages in the
