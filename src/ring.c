@@ -161,6 +161,12 @@ int rbx_ring_open_as(rbx_ring **ring, const char *name, const rbx_ring_options *
     rbx_ring_options typed = {.box = {.how = RBX_OPEN_ONLY}};
     if (options)
         typed = *options;
+    *ring = NULL;
+    if ((typed.kind && typed.kind != kind) || (typed.message_size && typed.message_size != size) ||
+        (typed.alignment && typed.alignment != alignment))
+        return rbx_fail(-EINVAL,
+                        "the kind, message_size and alignment of a typed ring are its type's to "
+                        "say: leave them 0");
     typed.kind = kind;
     typed.message_size = size;
     typed.alignment = alignment;

@@ -106,7 +106,7 @@ enum rbx_ring_flags {
                        rather than given to the next one */
 };
 
-/* With an RBX_RING_TYPE the first three are its own: what you set them to is ignored. */
+/* With an RBX_RING_TYPE the first three are its own: leave them 0. */
 typedef struct rbx_ring_options {
     rbx_ring_kind kind;
     size_t message_size; /* from 1 to RBX_MESSAGE_SIZE_MAX; when joining, 0 for any */
@@ -218,7 +218,7 @@ typedef struct rbx_ring_info {
     unsigned senders, receivers; /* seats; rbx_ring_sender and rbx_ring_receiver show each */
     rbx_end_info tx, rx;   /* of all of them: the counters' sums, the state and process of the one
                               that matters most: alive before suspect, unknown, dead, none */
-    rbx_repaired repaired; /* since the ring was made; all 0 but with RBX_MPMC */
+    rbx_repaired repaired; /* since the ring was made; RBX_SPSC counts none */
 } rbx_ring_info;
 
 /* Any thread may call it at any time; so the figures are of nearly the same moment. Messages in the

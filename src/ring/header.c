@@ -122,6 +122,13 @@ static bool is_sound(const struct rbx_ring_shape *shape, uint64_t size)
     return shape->capacity > 0 && kind->is_sound(shape);
 }
 
+static const char *flags_said(uint32_t flags)
+{
+    static const char *const said[] = {"without RBX_STRICT and RBX_DROP", "with RBX_STRICT only",
+                                       "with RBX_DROP only", "with RBX_STRICT and RBX_DROP"};
+    return said[flags & ALL_FLAGS];
+}
+
 static int check_wishes(const struct rbx_ring_shape *shape, const rbx_ring_options *options,
                         const char *name)
 {
@@ -148,8 +155,8 @@ static int check_wishes(const struct rbx_ring_shape *shape, const rbx_ring_optio
                         name, shape->seats[RBX_TX], shape->seats[RBX_RX], options->senders,
                         options->receivers);
     if (options->flags & ~shape->flags)
-        return rbx_fail(-EPROTO, "ring '%s' has the flags %#x; this program asked for %#x", name,
-                        shape->flags, options->flags);
+        return rbx_fail(-EPROTO, "ring '%s' was made %s; this program asked for one %s", name,
+                        flags_said(shape->flags), flags_said(options->flags));
     if (options->tag && options->tag != shape->tag)
         return rbx_fail(-EPROTO, "ring '%s' has the tag %#llx; this program asked for %#llx", name,
                         (unsigned long long)shape->tag, (unsigned long long)options->tag);

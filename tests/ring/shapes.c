@@ -152,7 +152,7 @@ EACH(shapes, a_ring_that_is_not_what_was_asked_for_is_refused)
         }
         if (!is_locked(v)) {
             asks.flags |= lacks;
-            refuses(-EPROTO, "has the flags", rbx_ring_open(&other, name, &asks));
+            refuses(-EPROTO, "was made ", rbx_ring_open(&other, name, &asks));
         }
         cr_assert_null(other);
     }

@@ -178,6 +178,20 @@ Test(typed, endpoints_of_a_type_refuse_a_ring_of_another_size_or_alignment)
     }
 }
 
+Test(typed, options_that_contradict_the_type_are_refused)
+{
+    rbx_ring *ring;
+    const rbx_ring_options wrong[] = {{.kind = RBX_LOCKED, .capacity = 9},
+                                      {.message_size = sizeof(struct tick) + 1, .capacity = 9},
+                                      {.alignment = 64, .capacity = 9}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuses(-EINVAL, "leave them 0", ticks_open(&ring, NULL, &wrong[i]));
+    const rbx_ring_options right = {
+        .message_size = sizeof(struct tick), .alignment = alignof(struct tick), .capacity = 9};
+    succeeds(ticks_open(&ring, NULL, &right));
+    succeeds(rbx_ring_close(ring));
+}
+
 Test(typed, a_ring_that_was_made_without_the_type_will_do)
 {
     const rbx_ring_options options = {.message_size = 16, .capacity = 9};
