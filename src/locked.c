@@ -301,8 +301,8 @@ static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word
         if (rbx_load_acquire(word) != seen || rbx_load_acquire(&ring->locked->closed))
             return 0;
         const struct rbx_watched watched = {word, seen};
-        int err =
-            rbx_end_wait(end, bell, &watched, 1, RBX_SLICE_NS, timeout_ns, deadline, patience);
+        const struct rbx_awaited awaited = {.words = &watched, .count = 1};
+        int err = rbx_end_wait(end, bell, &awaited, RBX_SLICE_NS, timeout_ns, deadline, patience);
         if (err == 0)
             return 0;
         if (rbx_os_mutex_try(&ring->locked->mutex) >= 0) { /* else another time, as time passes */

@@ -196,7 +196,8 @@ int rbx_spsc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
         if (credit_at(tx->ring, tx->spsc.at >> 8) != 0)
             return 0;
         const struct rbx_watched watched = {&tx->spsc.shared->freed, freed};
-        int err = rbx_end_wait(sender(tx), &tx->spsc.shared->room, &watched, 1, RBX_SLICE_NS,
+        const struct rbx_awaited awaited = {.words = &watched, .count = 1};
+        int err = rbx_end_wait(sender(tx), &tx->spsc.shared->room, &awaited, RBX_SLICE_NS,
                                timeout_ns, deadline, &tx->patience);
         if (is_shut(tx->spsc.shared))
             return 0;
@@ -322,7 +323,8 @@ int rbx_spsc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
         if (is_news(rx, header))
             return 0;
         const struct rbx_watched watched = {rbx_spsc_header(rx->spsc.now.head), header};
-        int err = rbx_end_wait(receiver(rx), &rx->spsc.shared->message, &watched, 1, RBX_SLICE_NS,
+        const struct rbx_awaited awaited = {.words = &watched, .count = 1};
+        int err = rbx_end_wait(receiver(rx), &rx->spsc.shared->message, &awaited, RBX_SLICE_NS,
                                timeout_ns, deadline, &rx->patience);
         if (err == 0)
             return 0;

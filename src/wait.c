@@ -97,17 +97,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 struct wait {
     rbx_bell *bell;
-    const struct rbx_watched *watched;
-    unsigned count;
+    const struct rbx_awaited *awaited;
 };
 
 /* Relaxed: who waited looks again, with the order that it needs. */
 static bool is_over(const struct wait *wait)
 {
-    for (unsigned i = 0; i < wait->count; i++)
-        if (rbx_load_relaxed(wait->watched[i].word) != wait->watched[i].seen)
+    const struct rbx_awaited *awaited = wait->awaited;
+    for (unsigned i = 0; i < awaited->count; i++)
+        if (rbx_load_relaxed(awaited->words[i].word) != awaited->words[i].seen)
             return true;
-    return rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
+    return !awaited->known_shut && rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
 }
 
 /* Looks until CLOCK_MONOTONIC is `until`; whether the wait is over. */
@@ -185,10 +185,10 @@ static void adapt(rbx_patience *patience, uint64_t waited_ns)
         patience->spin_ns = spin / 2 > least ? spin / 2 : least;
 }
 
-int rbx_wait_change(rbx_bell *bell, const struct rbx_watched *watched, unsigned count,
-                    uint64_t slice_ns, uint64_t deadline, rbx_patience *patience)
+int rbx_wait_change(rbx_bell *bell, const struct rbx_awaited *awaited, uint64_t slice_ns,
+                    uint64_t deadline, rbx_patience *patience)
 {
-    const struct wait wait = {.bell = bell, .watched = watched, .count = count};
+    const struct wait wait = {.bell = bell, .awaited = awaited};
     bool may_spin = patience->how != RBX_WAIT_SLEEP || patience->spin_ns > 0;
     if (may_spin && !patience->same_core && is_soon_over(&wait))
         return 0;

@@ -41,12 +41,19 @@ struct rbx_watched {
     uint64_t seen;
 };
 
+/* What ends a wait: any of these words, and that the bell is shut, unless that is known. */
+struct rbx_awaited {
+    const struct rbx_watched *words;
+    unsigned count;
+    bool known_shut; /* and yet something may come */
+};
+
 /*
- * Waits until one of `count` words has changed or the bell is shut, or, when it is shared, has
- * rung: 0. -ETIMEDOUT at the deadline; -EINTR when a signal handler has run; -EAGAIN after a slice:
- * look whether the peer lives.
+ * Waits until one of the words has changed or the bell is shut, or, when it is shared, has rung: 0.
+ * -ETIMEDOUT at the deadline; -EINTR when a signal handler has run; -EAGAIN after a slice: look
+ * whether the peer lives.
  */
-int rbx_wait_change(rbx_bell *bell, const struct rbx_watched *watched, unsigned count,
-                    uint64_t slice_ns, uint64_t deadline, rbx_patience *patience);
+int rbx_wait_change(rbx_bell *bell, const struct rbx_awaited *awaited, uint64_t slice_ns,
+                    uint64_t deadline, rbx_patience *patience);
 
 #endif

@@ -103,18 +103,13 @@ static bool is_short(struct rbx_mpmc_end *end, const rbx_patience *patience, uin
     return false;
 }
 
-static void begin_timeout(uint64_t timeout_ns, uint64_t *deadline)
-{
-    if (*deadline == 0)
-        *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
-}
-
 /* There is something to try for, or soon will be. But if others are quicker, again and again, time
  * may be up. */
 static int try_again(uint64_t timeout_ns, uint64_t *deadline)
 {
     bool first = *deadline == 0;
-    begin_timeout(timeout_ns, deadline);
+    if (first)
+        *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
     return first || *deadline == RBX_FOREVER || rbx_clock_monotonic() < *deadline ? 0 : -ETIMEDOUT;
 }
 
@@ -149,9 +144,10 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
         bool stuck =
             state == RBX_SLOT_FREE || (state != RBX_SLOT_ORPHAN && rbx_slot_ahead(head, word) > 0);
         const struct rbx_watched watched[] = {{slot, word}, {&mpmc->head, head}};
+        const struct rbx_awaited awaited = {.words = watched, .count = tx->mpmc.strict ? 2 : 1};
         int err = 0;
         if (full && !(stuck && let_it_finish(slot, word)))
-            err = rbx_end_wait(end, &mpmc->room, watched, tx->mpmc.strict ? 2 : 1,
+            err = rbx_end_wait(end, &mpmc->room, &awaited,
                                slice_of(tx->mpmc.strict, stuck, &stuck_slice), timeout_ns, deadline,
                                &tx->patience);
         if (err == 0)
@@ -167,7 +163,6 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
 
 int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadline)
 {
-    const uint64_t nap_ns = 100000;
     struct rbx_mpmc *mpmc = rx->mpmc.shared;
     const struct rbx_end end = rbx_mpmc_receiver(rx);
     uint64_t stuck_slice = STUCK_SLICE_NS;
@@ -183,22 +178,20 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
         /* With a later message a strict ring goes on, too. */
         const struct rbx_watched watched[] = {
             {slot, word}, {&mpmc->orphans, rx->mpmc.orphans_seen}, {&mpmc->tail, tail}};
-        int err = 0;
-        if (!empty || rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen ||
-            (stuck && let_it_finish(slot, word))) {
-            err = 0;
-        } else if (tail & RBX_TAIL_CLOSED) {
+        /* After a shutdown the last messages may be in the hands of others, who will ring. */
+        bool closed = tail & RBX_TAIL_CLOSED;
+        const struct rbx_awaited awaited = {
+            .words = watched, .count = rx->mpmc.strict ? 3 : 2, .known_shut = closed};
+        if (closed)
             rbx_mpmc_finish_shutdown(rx->ring);
-            if (!stuck && !rbx_mpmc_mind_the_dead(rx->ring))
+        int err = 0;
+        if (empty && rbx_load_relaxed(&mpmc->orphans) == rx->mpmc.orphans_seen &&
+            !(stuck && let_it_finish(slot, word))) {
+            if (closed && !stuck && !rbx_mpmc_mind_the_dead(rx->ring))
                 return 0;
-            /* The last messages are in the hands of others, and no bell says more than that. */
-            begin_timeout(timeout_ns, deadline);
-            rbx_clock_pause(nap_ns);
-            err = rbx_clock_monotonic() < *deadline ? -EAGAIN : -ETIMEDOUT;
-        } else {
-            err = rbx_end_wait(end, &mpmc->message, watched, rx->mpmc.strict ? 3 : 2,
-                               slice_of(rx->mpmc.strict, stuck, &stuck_slice), timeout_ns, deadline,
-                               &rx->patience);
+            err = rbx_end_wait(end, &mpmc->message, &awaited,
+                               slice_of(rx->mpmc.strict, stuck || closed, &stuck_slice), timeout_ns,
+                               deadline, &rx->patience);
         }
         if (err == 0)
             return complain(end, try_again(timeout_ns, deadline), 0, &rx->mourned);

@@ -288,14 +288,13 @@ uint64_t rbx_end_missed(struct rbx_end end)
     return rbx_load_relaxed(missed);
 }
 
-int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_watched *watched,
-                 unsigned count, uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline,
-                 rbx_patience *patience)
+int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awaited *awaited,
+                 uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline, rbx_patience *patience)
 {
     if (*deadline == 0)
         *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
     uint32_t before = patience->sleeps;
-    int err = rbx_wait_change(bell, watched, count, slice_ns, *deadline, patience);
+    int err = rbx_wait_change(bell, awaited, slice_ns, *deadline, patience);
     uint32_t slept = patience->sleeps - before;
     if (slept != 0)
         rbx_seat_count(&rbx_seat_of(end.ring, end.which, end.seat)->sleeps, slept);

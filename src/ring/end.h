@@ -25,8 +25,8 @@ uint64_t rbx_end_missed(struct rbx_end end);
  * As rbx_wait_change, on this end's bell, for a timeout: *deadline is 0 at first, and then when it
  * ends. Slices are as long as `slice_ns` at most.
  */
-int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_watched *watched,
-                 unsigned count, uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline,
+int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awaited *awaited,
+                 uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline,
                  rbx_patience *patience);
 
 #endif

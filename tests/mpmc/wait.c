@@ -98,3 +98,102 @@ BOTH(wait, a_shutdown_that_died_half_way_is_one)
             pair_close(&pair);
         }
 }
+
+/* A ring with a place that somebody has claimed, shut down: the last message is still to come. */
+static void shut_before_the_last(struct pair *pair, const struct variant *v, rbx_tx *other)
+{
+    void *place;
+    pair_of(pair, v, 8, 8);
+    succeeds(rbx_tx_open(other, pair->ring));
+    cr_assert_eq(rbx_try_claim(other, &place), 0);
+    memcpy(place, &(uint64_t){77}, 8);
+    succeeds(rbx_ring_shutdown(pair->ring));
+}
+
+BOTH(wait, a_receiver_that_waits_for_the_last_message_waits_no_longer_than_it_would)
+{
+    for (int how = RBX_WAIT_SLEEP; how <= RBX_WAIT_SPIN; how++) {
+        struct pair pair;
+        rbx_tx other;
+        uint64_t got, begun = rbx_clock_monotonic();
+        const rbx_wait_options options = {.how = (rbx_wait_how)how};
+        shut_before_the_last(&pair, v, &other);
+        succeeds(rbx_rx_wait_by(&pair.rx, &options));
+        cr_assert_eq(rbx_recv_for(&pair.rx, &got, 5 * MS), -ETIMEDOUT);
+        cr_assert_geq(rbx_clock_monotonic() - begun, 5 * MS);
+        cr_assert_eq(rbx_recv_for(&pair.rx, &got, 0), -ETIMEDOUT);
+        cr_assert_eq(rbx_commit(&other), 0);
+        recv_numbers(&pair.rx, 77, 1);
+        cr_assert_eq(rbx_recv_for(&pair.rx, &got, MS), -EPIPE);
+        rbx_tx_close(&other);
+        pair_close(&pair);
+    }
+}
+
+struct last {
+    struct pair pair;
+    rbx_tx other;
+    bool gives_up;
+    pthread_t sleeper;
+    atomic_bool over;
+};
+
+static void *finish_when_asleep(void *arg)
+{
+    struct last *last = arg;
+    while (!(rbx_load_relaxed(&mpmc_of(&last->pair)->message.bits) & RBX_BELL_ASLEEP))
+        rbx_clock_pause(MS / 20);
+    cr_assert_eq(last->gives_up ? rbx_abort(&last->other) : rbx_commit(&last->other), 0);
+    return NULL;
+}
+
+BOTH(wait, a_receiver_sleeps_until_the_last_message_comes_or_will_not)
+{
+    for (int gives_up = 0; gives_up < 2; gives_up++) {
+        struct last last = {.gives_up = gives_up};
+        pthread_t thread;
+        uint64_t got = 0;
+        shut_before_the_last(&last.pair, v, &last.other);
+        cr_assert_eq(pthread_create(&thread, NULL, finish_when_asleep, &last), 0);
+        cr_assert_eq(rbx_recv(&last.pair.rx, &got), gives_up ? -EPIPE : 0);
+        cr_assert_eq(got, gives_up ? 0 : 77);
+        pthread_join(thread, NULL);
+        rbx_tx_close(&last.other);
+        pair_close(&last.pair);
+    }
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+/* A signal that comes just before the sleep does not end it: so more than one. */
+static void *interrupt(void *arg)
+{
+    struct last *last = arg;
+    while (!atomic_load(&last->over)) {
+        pthread_kill(last->sleeper, SIGUSR1);
+        rbx_clock_pause(MS / 5);
+    }
+    return NULL;
+}
+
+BOTH(wait, a_signal_handler_that_runs_ends_the_wait_for_the_last_message)
+{
+    const struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    struct last last = {.sleeper = pthread_self()};
+    pthread_t thread;
+    uint64_t got = 0;
+    sigaction(SIGUSR1, &action, NULL);
+    shut_before_the_last(&last.pair, v, &last.other);
+    cr_assert_eq(pthread_create(&thread, NULL, interrupt, &last), 0);
+    cr_assert_eq(rbx_recv(&last.pair.rx, &got), -EINTR);
+    cr_assert_eq(rbx_recv_n_for(&last.pair.rx, &got, 1, 3600 * 1000 * MS), -EINTR);
+    atomic_store(&last.over, true);
+    pthread_join(thread, NULL);
+    cr_assert_eq(rbx_commit(&last.other), 0);
+    recv_numbers(&last.pair.rx, 77, 1);
+    rbx_tx_close(&last.other);
+    pair_close(&last.pair);
+}
