@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "hunt.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ringbox/ringbox.h>
+
+enum { COLD = 1 << 25, WATCHDOG_S = 120, SHORT_SLEEP_NS = 2000000 };
+
+const char *const people_noun[PEOPLE] = {"threads", "threads by name", "processes"};
+struct hunt *hunt;
+char hunt_ring_name[HUNT_RINGS][64];
+
+static const char *title;
+static volatile pid_t pids[HUNT_SIDES];
+static void (*act)(unsigned number);
+
+/* One for each side. */
+struct hunter {
+    uint64_t random_state;
+    char *cold;
+    size_t cold_at;
+};
+static _Thread_local struct hunter *me;
+
+uint32_t hunt_draw(uint32_t below)
+{
+    me->random_state = me->random_state * 6364136223846793005U + 1442695040888963407U;
+    return (uint32_t)((me->random_state >> 33) % below);
+}
+
+uint64_t hunt_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
+}
+
+void hunt_pass(uint32_t ns)
+{
+    for (uint64_t until = hunt_now() + ns; hunt_now() < until;)
+        rbx_pause();
+}
+
+void hunt_fail(const char *format, ...)
+{
+    if (atomic_fetch_add(&hunt->failures, 1) > 0)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(hunt->first_failure, sizeof hunt->first_failure, format, arguments);
+    va_end(arguments);
+}
+
+bool hunt_is_well(void)
+{
+    return atomic_load_explicit(&hunt->failures, memory_order_relaxed) == 0;
+}
+
+void hunt_fill_store_buffer(void)
+{
+    enum { STORES = 40, APART = 4096 + 64 };
+    for (uint32_t i = hunt_draw(STORES); i > 0; i--) {
+        me->cold_at = (me->cold_at + APART) % COLD;
+        *(volatile char *)(me->cold + me->cold_at) = 1;
+    }
+}
+
+void hunt_refuse_membarrier(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        atomic_store(&hunt->refused, 1);
+}
+
+void hunt_arrive(unsigned sides)
+{
+    atomic_fetch_add(&hunt->arrived, 1);
+    while (atomic_load(&hunt->arrived) < sides && hunt_is_well())
+        sched_yield();
+}
+
+void hunt_disturb(enum people people, unsigned side)
+{
+    pid_t thread = atomic_load(&hunt->threads[side]);
+    if (thread != 0)
+        syscall(SYS_tgkill, people == PROCESSES ? thread : getpid(), thread, SIGUSR1);
+}
+
+/* --- Notes and sleeps --- */
+
+void hunt_note(struct hunt_notes *notes, uint64_t number)
+{
+    _Atomic uint64_t *at = &notes->note[number % HUNT_NOTES].at;
+    _Atomic uint64_t *whose = &notes->note[number % HUNT_NOTES].number;
+    atomic_store(whose, 0);
+    atomic_store(at, hunt_now());
+    atomic_store(whose, number + 1);
+}
+
+void hunt_judge(const struct hunt_notes *notes, uint64_t wanted, const struct hunt_sleep *sleep,
+                bool excused, const char *what)
+{
+    const _Atomic uint64_t *whose = &notes->note[wanted % HUNT_NOTES].number;
+    if (atomic_load(whose) != wanted + 1)
+        return;
+    uint64_t time = atomic_load(&notes->note[wanted % HUNT_NOTES].at);
+    if (time >= sleep->by || atomic_load(whose) != wanted + 1)
+        return;
+    if (excused)
+        atomic_fetch_add(&hunt->left_out, 1);
+    else
+        hunt_fail("LOST WAKE-UP: %s %llu was there, and the bell rung, %llu us before the %s sleep "
+                  "for it %s",
+                  what, (unsigned long long)wanted, (unsigned long long)(sleep->by - time) / 1000,
+                  sleep->is_short ? "first, short" : "long",
+                  sleep->timed_out ? "timed out" : "began");
+}
+
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    struct hunt_sleep sleep = {.word = NULL};
+    uint64_t deadline = 0;
+    if (me && number == SYS_futex && ((int)b & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
+        const struct timespec *until = (const void *)(uintptr_t)d;
+        deadline = (uint64_t)until->tv_sec * 1000000000U + (uint64_t)until->tv_nsec;
+        hunt_before_sleep();
+        atomic_fetch_add(&hunt->sleeps, 1);
+        if (hunt_draw(2))
+            hunt_pass(hunt_draw(hunt_draw(8) ? 2000 : 20000));
+        sleep = (struct hunt_sleep){.word = (const void *)(uintptr_t)a, .by = hunt_now()};
+        sleep.is_short = deadline < sleep.by + SHORT_SLEEP_NS;
+    }
+    long answer = __real_syscall(number, a, b, c, d, e, f);
+    int error = errno;
+    if (sleep.word && (answer == 0 || error != EAGAIN)) {
+        sleep.timed_out = answer < 0 && error == ETIMEDOUT;
+        if (sleep.timed_out) {
+            sleep.by = deadline;
+            atomic_fetch_add(&hunt->late, 1);
+        }
+        hunt_slept(&sleep);
+    }
+    if (me && number == SYS_membarrier && hunt_draw(8) == 0)
+        hunt_pass(hunt_draw(5000));
+    errno = error;
+    return answer;
+}
+
+/* --- Sides --- */
+
+static void run_side(unsigned number)
+{
+    struct hunter hunter = {.random_state = hunt_now() + number};
+    hunter.cold =
+        mmap(NULL, COLD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (hunter.cold == MAP_FAILED) {
+        hunt_fail("no memory for a side");
+        return;
+    }
+    me = &hunter;
+    atomic_store(&hunt->threads[number], (int32_t)__real_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    act(number);
+    atomic_store(&hunt->threads[number], 0);
+    me = NULL;
+    munmap(hunter.cold, COLD);
+}
+
+static void *run_thread(void *number)
+{
+    run_side((unsigned)(uintptr_t)number);
+    return NULL;
+}
+
+static void run_threads(unsigned sides)
+{
+    pthread_t threads[HUNT_SIDES];
+    for (uintptr_t i = 0; i < sides; i++)
+        if (pthread_create(&threads[i], NULL, run_thread, (void *)i) != 0)
+            abort();
+    for (unsigned i = 0; i < sides; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void give_up(int signal)
+{
+    for (int i = 0; i < HUNT_SIDES; i++)
+        if (pids[i] > 0)
+            kill(pids[i], SIGKILL);
+    for (int i = 0; i < HUNT_RINGS; i++) {
+        char path[96] = "/dev/shm/ringbox.";
+        strcat(path, hunt_ring_name[i]);
+        unlink(path);
+    }
+    static const char hangs[] = ": a mode did not come to its end\n";
+    if (signal == SIGALRM && (write(STDERR_FILENO, title, strlen(title)) < 0 ||
+                              write(STDERR_FILENO, hangs, sizeof hangs - 1) < 0))
+        _exit(2);
+    _exit(1);
+}
+
+static void run_processes(unsigned sides)
+{
+    for (unsigned i = 0; i < sides; i++) {
+        pid_t pid = fork();
+        if (pid < 0) {
+            perror("fork");
+            give_up(0);
+        }
+        if (pid == 0) {
+            signal(SIGALRM, SIG_DFL);
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            run_side(i);
+            _exit(0);
+        }
+        pids[i] = pid;
+    }
+    /* None is reaped before all have ended: they send signals to each other. */
+    for (unsigned i = 0; i < sides; i++) {
+        siginfo_t ended;
+        while (waitid(P_PID, (id_t)pids[i], &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+            ;
+    }
+    for (unsigned i = 0; i < sides; i++) {
+        int status;
+        pid_t pid = pids[i];
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+            hunt_fail("side %u ended with status %#x", i, (unsigned)status);
+        pids[i] = 0;
+    }
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+void *hunt_begin(const char *name, size_t size)
+{
+    const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
+    size_t own = (sizeof *hunt + 63) / 64 * 64;
+    hunt = mmap(NULL, own + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (hunt == MAP_FAILED)
+        return NULL;
+    title = name;
+    for (int i = 0; i < HUNT_RINGS; i++)
+        snprintf(hunt_ring_name[i], sizeof hunt_ring_name[i], "t.%d.wakes%d", (int)getpid(), i);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], give_up);
+    signal(SIGUSR1, do_nothing);
+    if (THREADS_ONLY)
+        printf("SKIP: no processes under the thread sanitizer\n");
+    return (char *)hunt + own;
+}
+
+void hunt_run(enum people people, unsigned sides, void (*side)(unsigned number))
+{
+    act = side;
+    alarm(WATCHDOG_S);
+    if (people == PROCESSES)
+        run_processes(sides);
+    else
+        run_threads(sides);
+}
