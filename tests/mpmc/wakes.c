@@ -358,7 +358,7 @@ int main(int argc, char **argv)
                              .senders = 1,
                              .receivers = 1,
                              .capacity = 1,
-                             .messages = 20 * each};
+                             .messages = 12 * each};
         if (!run_mode())
             return 1;
     }
