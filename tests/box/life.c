@@ -383,6 +383,18 @@ static int own_and_fork(void *arg)
     return 0;
 }
 
+/* Likewise one that has joined. */
+static int join_and_fork(void *arg)
+{
+    const int *out = arg;
+    int err = rbx_box_open(&child_box, name, &(rbx_box_options){.how = RBX_OPEN_ONLY});
+    if (err < 0)
+        return err;
+    if (fork() == 0)
+        live_on(out[1]);
+    return 0;
+}
+
 static int own_and_clone(void *arg)
 {
     const int *out = arg;
@@ -410,6 +422,15 @@ Test(life, a_forked_child_does_not_keep_its_dead_parents_box_alive)
     pid_t grandchild = orphaned_by(own_and_fork);
     rbx_box *box = join_or_create(RBX_OWNER_UNLINKS);
     cr_assert(rbx_box_was_created(box));
+    kill(grandchild, SIGKILL);
+    succeeds(rbx_box_close(box));
+}
+
+Test(life, a_forked_child_does_not_keep_its_dead_parent_attached)
+{
+    rbx_box *box = made(name, 64);
+    pid_t grandchild = orphaned_by(join_and_fork);
+    cr_assert_eq(rbx_box_attached(box), 1);
     kill(grandchild, SIGKILL);
     succeeds(rbx_box_close(box));
 }
