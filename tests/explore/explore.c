@@ -2,9 +2,10 @@
 /*
  * explore: every order in which the steps of a few threads can happen, on the real code.
  *
- *     explore                   what is for every day: configurations, mutants, and the explorer
- * itself explore --large [SECONDS] all configurations, each for so long at most (240) explore
- * NAME...           those whose name has this in it
+ *     explore                      what is for every day: configurations, mutants, and the explorer
+ *                                  itself
+ *     explore --large [SECONDS]    all configurations, each for so long at most (240)
+ *     explore NAME...              the one of this name, or those that have this in it
  *
  * The library's ring of many is compiled with atomics (layer.h) and a kernel (kernel.c) that hand
  * over to a scheduler before each access that can matter to others. It walks every schedule
@@ -58,11 +59,21 @@ static void walk(const struct configuration *configuration, double seconds)
     }
 }
 
+static bool is_configuration(const char *name)
+{
+    bool is_one = false;
+    for (unsigned i = 0; i < configuration_count; i++)
+        is_one |= strcmp(configurations[i].name, name) == 0;
+    return is_one;
+}
+
+/* A whole name means that one. */
 static bool is_named(const char *name, char **parts, int count)
 {
     bool named = count == 0;
     for (int i = 0; i < count; i++)
-        named |= strstr(name, parts[i]) != NULL;
+        named |= is_configuration(parts[i]) ? strcmp(name, parts[i]) == 0
+                                            : strstr(name, parts[i]) != NULL;
     return named;
 }
 
