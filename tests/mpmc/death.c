@@ -114,6 +114,29 @@ EACH(death, what_a_dead_receiver_had_peeked_goes_to_the_next)
     }
 }
 
+/* It has found the ring empty, and no orphans: only their count tells it of this one. */
+BOTH(death, a_receiver_that_has_looked_before_gets_what_a_dead_one_held_first)
+{
+    const char *name = own_name("looked");
+    rbx_ring *ring = ring_for(v, name, 4);
+    rbx_tx tx;
+    rbx_rx rx;
+    succeeds(rbx_tx_open(&tx, ring));
+    succeeds(rbx_rx_open(&rx, ring));
+    check_empty(&rx);
+    struct puppet receiver = puppet_start(v, name);
+    cr_assert_eq(puppet_does(&receiver, opens_rx, 0, 0), 0);
+    send_numbers(&tx, 0, 3);
+    cr_assert_eq(puppet_does(&receiver, peeks, 0, 0), 0);
+    puppet_kill(&receiver);
+    cr_assert_eq(repaired(ring).redelivered, 1);
+    recv_numbers(&rx, 0, 3);
+    rbx_tx_close(&tx);
+    rbx_rx_close(&rx);
+    check_whole(v, ring, 4);
+    succeeds(rbx_ring_close(ring));
+}
+
 BOTH(death, with_drop_what_a_dead_receiver_had_peeked_is_dropped_and_counted)
 {
     const char *name = own_name("drop");
