@@ -59,6 +59,8 @@ const struct configuration configurations[] = {
      ROLES(SENDER(SEND, SEND), RECEIVER(PUT_BACK), RECEIVER(RELEASE, RECV))},
     {"a message that is put back, two slots",
      ROLES(SENDER(SEND, SEND), RECEIVER(PUT_BACK), RECEIVER(RELEASE, RECV)), .slots = 2},
+    {"two take a message that was put back",
+     ROLES(SENDER(SEND), RECEIVER(PUT_BACK, RECV), RECEIVER(RECV, RECV))},
     {"shutting down", ROLES(SENDER(SEND, SEND), BYSTANDER(SHUT_DOWN), RECEIVER(RECV, RECV))},
 
     /* --- Strict --- */
@@ -102,6 +104,8 @@ const struct configuration configurations[] = {
      .is_large = true},
     {"a message that is put back wakes",
      ROLES(SENDER(SEND), RECEIVER(PUT_BACK), RECEIVER(RECV_WAITING))},
+    {"a claim that is given up wakes whom it held up",
+     ROLES(SENDER(ABORT), SENDER(SEND), RECEIVER(RECV_WAITING)), .slots = 2},
     {"a claim that is given up wakes",
      ROLES(SENDER(ABORT), SENDER(SEND_WAITING), RECEIVER(RECV_WAITING)), .is_large = true},
     {"a ring that is shut down before the last message comes",
