@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/clock.h"
@@ -286,6 +287,25 @@ Test(death, a_peer_that_closes_or_never_came_is_not_dead)
     cr_assert_eq(finish(&sender), 0);
     cr_assert_eq(rbx_recv_for(&ours.rx, &got, 300 * MS), -ETIMEDOUT);
     rbx_rx_close(&ours.rx);
+    succeeds(rbx_ring_close(ours.ring));
+}
+
+Test(death, a_receiver_that_never_came_or_is_stopped_is_not_dead_until_it_is)
+{
+    struct both ours = {.name = own_name("stopped")}, theirs = {.name = ours.name};
+    uint64_t number = 0;
+    int status;
+    succeeds(rbx_ring_open(&ours.ring, ours.name, &eights));
+    succeeds(rbx_tx_open(&ours.tx, ours.ring));
+    fill(&ours.tx);
+    cr_assert_eq(rbx_send_for(&ours.tx, &number, 300 * MS), -ETIMEDOUT, "longer than a slice");
+    struct child receiver = start(open_receiver, &theirs);
+    kill(receiver.pid, SIGSTOP);
+    cr_assert_eq(waitpid(receiver.pid, &status, WUNTRACED), receiver.pid);
+    cr_assert_eq(rbx_send_for(&ours.tx, &number, 300 * MS), -ETIMEDOUT);
+    murder(&receiver);
+    cr_assert_eq(rbx_send(&ours.tx, &number), -EOWNERDEAD);
+    rbx_tx_close(&ours.tx);
     succeeds(rbx_ring_close(ours.ring));
 }
 
