@@ -7,19 +7,24 @@
 /* What a queue that has answered some of the calls holds: numbers of the calls that sent it. */
 struct queue {
     uint64_t done; /* calls, as bits */
+    bool is_shut;
     uint8_t waiting, orphans;
+    uint8_t sent;                          /* places that were ever taken, modulo the capacity */
+    uint8_t slot[HISTORY_CAPACITY_MAX];    /* who took this place last; NOBODY */
     uint8_t message[HISTORY_CAPACITY_MAX]; /* the next one first, with TOMBSTONE or without */
     uint8_t orphan[HISTORY_CAPACITY_MAX];  /* in order of numbers */
 };
 
 #define TOMBSTONE 0x80U
+#define NOBODY 0xffU
 
 static struct search {
     const struct history *history;
     uint64_t before[HISTORY_CALLS_MAX]; /* calls that must come first */
     uint64_t beside[HISTORY_CALLS_MAX]; /* others that were under way at the same time */
     uint64_t must, died;                /* calls that returned, and that did not */
-    uint64_t kinds[HISTORY_PUT_BACK + 1];
+    uint64_t crowded; /* calls before whose end two others, or this one and another, met */
+    uint64_t kinds[HISTORY_SHUT + 1];
 } s;
 
 /* --- What was tried in vain: a hash table, emptied by a new number --- */
@@ -34,6 +39,9 @@ static struct {
 static uint64_t hash_of(const struct queue *queue)
 {
     uint64_t h = queue->done * UINT64_C(0x9e3779b97f4a7c15) + queue->waiting;
+    h = (h ^ (uint64_t)queue->is_shut << 8 ^ queue->sent) * UINT64_C(0xff51afd7ed558ccd);
+    for (unsigned i = 0; i < s.history->capacity; i++)
+        h = (h ^ queue->slot[i]) * UINT64_C(0x9e3779b97f4a7c15), h ^= h >> 32;
     for (unsigned i = 0; i < queue->waiting; i++)
         h = (h ^ queue->message[i]) * UINT64_C(0xff51afd7ed558ccd), h ^= h >> 32;
     for (unsigned i = 0; i < queue->orphans; i++)
@@ -106,51 +114,132 @@ static bool is_full(const struct queue *queue)
     return queue->waiting + queue->orphans >= (unsigned)s.history->capacity;
 }
 
-static uint64_t value_of(unsigned call)
+static const struct history_call *call_of(unsigned call)
 {
-    return s.history->calls[call].value;
+    return &s.history->calls[call];
 }
 
 static bool has_died(unsigned call)
 {
-    return s.history->calls[call].returned == HISTORY_NEVER;
+    return call_of(call)->returned == HISTORY_NEVER;
+}
+
+static bool is_send(unsigned call)
+{
+    return call_of(call)->kind <= HISTORY_ABORT;
+}
+
+static uint64_t sends(void)
+{
+    return s.kinds[HISTORY_SEND] | s.kinds[HISTORY_ABORT];
+}
+
+static uint64_t receives(void)
+{
+    return s.kinds[HISTORY_RECV] | s.kinds[HISTORY_PUT_BACK];
+}
+
+/* Whether one of these calls received what `sender` sent. */
+static bool has_received(uint64_t calls, unsigned sender)
+{
+    for (unsigned i = 0; i < s.history->count; i++)
+        if (calls >> i & 1 && !is_send(i) && call_of(i)->answer == HISTORY_DONE &&
+            call_of(i)->value == call_of(sender)->value)
+            return true;
+    return false;
 }
 
 static bool search(struct queue queue);
 
 static bool after_sending(struct queue queue, unsigned call, unsigned what)
 {
-    if (is_full(&queue))
+    if (is_full(&queue) || queue.is_shut)
         return false;
     queue.message[queue.waiting++] = (uint8_t)(call | what);
+    if (s.history->ring == HISTORY_DEFAULT) {
+        queue.slot[queue.sent] = (uint8_t)(call | what);
+        queue.sent = (uint8_t)((queue.sent + 1U) % s.history->capacity);
+    }
     return search(queue);
 }
 
-/* Another call may be the reason why this one was refused. */
-static bool has_excuse(const struct queue *queue, unsigned call)
+/* Whether the slot that is next is in somebody's hands, though not all are taken. */
+static bool is_next_in_hand(const struct queue *queue, unsigned call)
 {
-    bool is_send = s.history->calls[call].kind <= HISTORY_ABORT;
-    uint64_t sends = s.kinds[HISTORY_SEND] | s.kinds[HISTORY_ABORT];
-    uint64_t receives = s.kinds[HISTORY_RECV] | s.kinds[HISTORY_PUT_BACK];
-    uint64_t reasons = s.died;
-    bool has_tombstones = s.kinds[HISTORY_ABORT] != 0 || s.died != 0;
-    if (s.history->strict || (is_send && has_tombstones)) /* a sender, too, can have one in hand */
-        reasons |= sends | receives;
-    else if (is_send) /* has a message in hand */
-        reasons |= receives;
-    else /* has a place, and no message in it yet; or is about to put one back */
-        reasons |= sends | s.kinds[HISTORY_PUT_BACK];
-    return (s.beside[call] & reasons) != 0 || (is_send && queue->orphans > 0);
+    unsigned last = queue->slot[queue->sent];
+    uint64_t others = s.beside[call];
+    if (last == NOBODY)
+        return false;
+    if (last & TOMBSTONE) /* whoever takes it out of the way has it */
+        return (others & (sends() | receives())) != 0;
+    for (unsigned i = 0; i < queue->orphans; i++)
+        if (queue->orphan[i] == last)
+            return true;
+    return has_received(others & receives() & queue->done, last);
+}
+
+static bool may_be_full(const struct queue *queue, unsigned call)
+{
+    uint64_t others = s.beside[call] & (sends() | receives());
+    bool is_clear = queue->waiting == 0 || !(queue->message[0] & TOMBSTONE);
+    if (queue->is_shut)
+        return false;
+    /* Who is beside may be at a tombstone that is in front, or have the place still. */
+    if (is_full(queue) && (is_clear || others != 0))
+        return true;
+    switch (s.history->ring) {
+    case HISTORY_DEFAULT:
+        return is_next_in_hand(queue, call) || (s.beside[call] & s.died) != 0;
+    case HISTORY_STRICT:
+        return others != 0 || queue->orphans > 0 || (queue->waiting > 0 && s.crowded >> call & 1) ||
+               (s.beside[call] & s.died) != 0;
+    default:
+        return false;
+    }
+}
+
+static bool may_be_empty(const struct queue *queue, unsigned call)
+{
+    uint64_t others = s.beside[call];
+    uint64_t returning = others & s.kinds[HISTORY_PUT_BACK];
+    if (others & s.died && s.history->ring != HISTORY_LOCKED)
+        return true;
+    for (unsigned i = 0; i < queue->orphans; i++)
+        if (!has_received(returning, queue->orphan[i]))
+            return false;
+    /* In a default ring it is for the first one to be published, in a strict one for any. */
+    unsigned count = s.history->ring == HISTORY_DEFAULT && queue->waiting > 0 ? 1 : queue->waiting;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned sender = queue->message[i] & ~TOMBSTONE;
+        bool is_nothing = queue->message[i] & TOMBSTONE && s.history->ring == HISTORY_STRICT;
+        if (s.history->ring == HISTORY_LOCKED || !(is_nothing || others >> sender & 1))
+            return false;
+    }
+    /* Else it would be told that no more will come. */
+    return !queue->is_shut || queue->waiting > 0 || returning != 0 ||
+           (others & s.kinds[HISTORY_SHUT] && s.history->ring != HISTORY_LOCKED);
+}
+
+/* Nothing is there, nor will be; but who dies, or puts a message back, may leave one yet. */
+static bool may_have_ended(const struct queue *queue, unsigned call)
+{
+    uint64_t others = s.beside[call];
+    if (!queue->is_shut || (!is_send(call) && queue->waiting > 0))
+        return false;
+    return is_send(call) || queue->orphans == 0 ||
+           (others & (s.died | s.kinds[HISTORY_PUT_BACK])) != 0;
 }
 
 static bool after_send(struct queue queue, unsigned call)
 {
-    const struct history_call *c = &s.history->calls[call];
+    const struct history_call *c = call_of(call);
     queue.done |= UINT64_C(1) << call;
-    if (c->refused)
-        return ((is_full(&queue) && !(queue.message[0] & TOMBSTONE)) ||
-                (s.history->strict && queue.waiting > 0) || has_excuse(&queue, call)) &&
-               search(queue);
+    if (c->answer == HISTORY_ENDED)
+        return may_have_ended(&queue, call) && search(queue);
+    if (c->answer == HISTORY_REFUSED)
+        return may_be_full(&queue, call) && search(queue);
+    if (c->kind == HISTORY_ABORT && s.history->ring == HISTORY_LOCKED)
+        return !is_full(&queue) && !queue.is_shut && search(queue);
     if (c->kind == HISTORY_ABORT)
         return after_sending(queue, call, TOMBSTONE);
     return after_sending(queue, call, 0) ||
@@ -181,28 +270,41 @@ static bool after_lost_recv(struct queue queue, unsigned call)
 
 static bool after_recv(struct queue queue, unsigned call)
 {
-    const struct history_call *c = &s.history->calls[call];
+    const struct history_call *c = call_of(call);
     if (has_died(call))
         return after_lost_recv(queue, call);
     queue.done |= UINT64_C(1) << call;
-    if (c->refused)
-        return ((queue.waiting == 0 && queue.orphans == 0) || has_excuse(&queue, call)) &&
-               search(queue);
+    if (c->answer == HISTORY_ENDED)
+        return may_have_ended(&queue, call) && search(queue);
+    if (c->answer == HISTORY_REFUSED)
+        return may_be_empty(&queue, call) && search(queue);
     bool comes_back = c->kind == HISTORY_PUT_BACK;
     for (unsigned i = 0; i < queue.orphans; i++)
-        if (value_of(queue.orphan[i]) == c->value) {
-            struct queue after = queue;
+        if (call_of(queue.orphan[i])->value == c->value) {
             if (!comes_back)
-                drop_orphan(&after, i);
-            return search(after);
+                drop_orphan(&queue, i);
+            return search(queue);
         }
     if (queue.waiting == 0 || queue.message[0] & TOMBSTONE ||
-        value_of(queue.message[0]) != c->value)
+        call_of(queue.message[0])->value != c->value)
         return false;
+    if (comes_back && s.history->ring == HISTORY_LOCKED)
+        return search(queue);
     unsigned sender = queue.message[0];
     take_first(&queue);
     if (comes_back)
         make_orphan(&queue, sender);
+    return search(queue);
+}
+
+static bool after(struct queue queue, unsigned call)
+{
+    if (is_send(call))
+        return after_send(queue, call);
+    if (call_of(call)->kind != HISTORY_SHUT)
+        return after_recv(queue, call);
+    queue.done |= UINT64_C(1) << call;
+    queue.is_shut = true;
     return search(queue);
 }
 
@@ -215,8 +317,7 @@ static bool search(struct queue queue)
     for (unsigned call = 0; call < s.history->count; call++) {
         if (queue.done >> call & 1 || (s.before[call] & ~queue.done) != 0)
             continue;
-        bool sends = s.history->calls[call].kind <= HISTORY_ABORT;
-        if (sends ? after_send(queue, call) : after_recv(queue, call))
+        if (after(queue, call))
             return true;
     }
     /* Whoever is in a call may have taken a tombstone out of the way already. */
@@ -236,6 +337,16 @@ static bool comes_before(unsigned a, unsigned b)
     return calls[a].returned < calls[b].called;
 }
 
+/* Two calls at once, before the end of `call`. */
+static bool is_crowded(unsigned call)
+{
+    for (unsigned i = 0; i < s.history->count; i++)
+        for (unsigned k = 0; k < s.history->count && !comes_before(call, i); k++)
+            if (s.beside[i] >> k & 1 && !comes_before(call, k))
+                return true;
+    return false;
+}
+
 bool history_is_sound(const struct history *history)
 {
     if (history->count > HISTORY_CALLS_MAX || history->capacity > HISTORY_CAPACITY_MAX)
@@ -253,7 +364,11 @@ bool history_is_sound(const struct history *history)
                 s.beside[i] |= UINT64_C(1) << k;
         }
     }
+    for (unsigned i = 0; i < history->count; i++)
+        s.crowded |= (uint64_t)is_crowded(i) << i;
     vain.now++;
     vain.count = 0;
-    return search((struct queue){.done = 0});
+    struct queue queue = {.done = 0};
+    memset(queue.slot, NOBODY, sizeof queue.slot);
+    return search(queue);
 }

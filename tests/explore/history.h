@@ -13,12 +13,16 @@
  *   - A message that a receiver puts back, or dies with, comes out of turn: an orphan.
  *   - A call that never returned, since its thread died, has happened or has not; one that was
  *     sending may have left a tombstone, one that was receiving an orphan.
+ *   - After a shutdown nothing is sent, and a receiver is told so once nothing is left.
  *   - 'Full' and 'empty' are said of a queue that is; but also while another is in the middle of a
- *     call that may be the reason: one that receives, or holds what it has been shown, for 'full';
- * one that sends for 'empty'. While a message waits out of turn, its slot may be the one that is
- *     needed. In a strict ring both kinds of call are a reason for both, since there a slot that is
- * in somebody's hands serves nobody; and it is full earlier after positions were passed over, as
- * long as there is anything in it.
+ *     call that is the reason. In the default ring that is the one whose turn it is: for 'empty'
+ *     who sends the first message that waits, for 'full' who receives the message whose slot is the
+ *     next, which may also wait out of turn. In a strict ring, for 'empty', whoever sends what
+ *     waits: what was sent before is found. For 'full' there it is anybody, since a slot that is in
+ *     somebody's hands serves nobody; and it is full earlier after positions were passed over,
+ *     which takes two calls at once, as long as there is anything in it.
+ *   - A ring under a lock has no such reasons; an abort leaves no tombstone there, and what is put
+ *     back is again the first.
  */
 #ifndef EXPLORE_HISTORY_H
 #define EXPLORE_HISTORY_H
@@ -36,12 +40,21 @@ enum history_kind {
     HISTORY_ABORT,    /* a claim that was given up */
     HISTORY_RECV,     /* recv, or peek and release */
     HISTORY_PUT_BACK, /* peek, and release of nothing: the message is an orphan */
+    HISTORY_SHUT,     /* a shutdown */
 };
+
+enum history_answer {
+    HISTORY_DONE,
+    HISTORY_REFUSED, /* -EAGAIN or -ETIMEDOUT: full, or empty */
+    HISTORY_ENDED,   /* -EPIPE: the ring was shut down */
+};
+
+enum history_ring { HISTORY_DEFAULT, HISTORY_STRICT, HISTORY_LOCKED };
 
 struct history_call {
     unsigned thread; /* calls of one thread are in its order, also within a batch */
     enum history_kind kind;
-    bool refused;   /* -EAGAIN or -ETIMEDOUT: full, or empty */
+    enum history_answer answer;
     uint64_t value; /* sent or received: each is sent once */
     uint64_t called, returned;
 };
@@ -50,7 +63,7 @@ struct history {
     const struct history_call *calls;
     size_t count;
     size_t capacity;
-    bool strict;
+    enum history_ring ring;
 };
 
 bool history_is_sound(const struct history *history);

@@ -29,14 +29,15 @@ static const struct rbx_frame *frame(void)
     return &process_of(OBSERVER)->ring.shape.frame;
 }
 
-static void note(unsigned thread, enum history_kind kind, bool refused, uint64_t value)
+static void note(unsigned thread, enum history_kind kind, enum history_answer answer,
+                 uint64_t value)
 {
     if (count == HISTORY_CALLS_MAX)
         abort();
     clock_now++;
     calls[count++] = (struct history_call){.thread = thread,
                                            .kind = kind,
-                                           .refused = refused,
+                                           .answer = answer,
                                            .value = value,
                                            .called = clock_now,
                                            .returned = clock_now};
@@ -44,10 +45,11 @@ static void note(unsigned thread, enum history_kind kind, bool refused, uint64_t
 
 static enum history_kind kind_of(enum verb verb, bool sends)
 {
-    return verb == ABORT      ? HISTORY_ABORT
-           : verb == PUT_BACK ? HISTORY_PUT_BACK
-           : sends            ? HISTORY_SEND
-                              : HISTORY_RECV;
+    return verb == ABORT       ? HISTORY_ABORT
+           : verb == PUT_BACK  ? HISTORY_PUT_BACK
+           : verb == SHUT_DOWN ? HISTORY_SHUT
+           : sends             ? HISTORY_SEND
+                               : HISTORY_RECV;
 }
 
 static void note_calls_of(unsigned thread)
@@ -55,11 +57,14 @@ static void note_calls_of(unsigned thread)
     for (unsigned i = 0; i < RECORDS_MAX; i++) {
         const struct record *record = &world.records[thread][i];
         enum verb verb = scene->roles[thread].calls[i / PARTS_MAX];
-        if (record->outcome == NOT_CALLED || record->outcome == ENDED ||
+        if (record->outcome == NOT_CALLED || record->outcome == NOT_TRIED ||
             i % PARTS_MAX >= parts_of(verb))
             continue;
         bool is_over = record->outcome != CALLED;
-        note(thread, kind_of(verb, is_sender(thread)), record->outcome == NOTHING,
+        note(thread, kind_of(verb, is_sender(thread)),
+             record->outcome == NOTHING ? HISTORY_REFUSED
+             : record->outcome == ENDED ? HISTORY_ENDED
+                                        : HISTORY_DONE,
              is_sender(thread) ? message_of(thread, i / PARTS_MAX, i % PARTS_MAX) : record->value);
         struct history_call *call = &calls[count - 1];
         call->called = record->called;
@@ -94,12 +99,15 @@ static unsigned someone(char end)
     return current;
 }
 
-/* Receives until there is nothing: how many, and the first few of them. */
-static unsigned drain(unsigned receiver, uint64_t *messages, unsigned most)
+/* Receives until there is nothing: how many, and the first few of them; and what it then says. */
+static unsigned drain(unsigned receiver, uint64_t *messages, unsigned most,
+                      enum history_answer *last)
 {
     unsigned n = 0;
+    *last = HISTORY_REFUSED;
     for (current = receiver; n < most; n++) {
         int err = rbx_mpmc_try_recv(rx_of(receiver), &messages[n], *frame());
+        *last = err == -EPIPE ? HISTORY_ENDED : HISTORY_REFUSED;
         if (err == -EAGAIN || err == -EPIPE)
             break;
         if (err < 0) {
@@ -127,36 +135,38 @@ static void see_to_the_dead(void)
 
 static void tell_history(void)
 {
-    static const char *const kinds[] = {"send", "abort", "recv", "put back"};
+    static const char *const kinds[] = {"send", "abort", "recv", "put back", "shutdown"};
+    static const char *const answers[] = {"message", "refused", "ended"};
     for (size_t i = 0; i < count; i++) {
         const struct history_call *call = &calls[i];
         char says[80];
-        snprintf(says, sizeof says, "%s %llu, from %llu to %llu",
-                 call->refused ? "refused" : "message", (unsigned long long)call->value,
-                 (unsigned long long)call->called,
+        snprintf(says, sizeof says, "%s %llu, from %llu to %llu", answers[call->answer],
+                 (unsigned long long)call->value, (unsigned long long)call->called,
                  call->returned == HISTORY_NEVER ? 0 : (unsigned long long)call->returned);
         tell_line(thread_name(call->thread), "(history)", kinds[call->kind], says);
     }
 }
 
-static void judge_history(unsigned receiver, const uint64_t *left, unsigned n)
+static void judge_history(unsigned receiver, const uint64_t *left, unsigned n,
+                          enum history_answer last)
 {
     count = 0;
     clock_now = 0;
     for (unsigned i = 0; i < scene->fill; i++) {
-        note(OBSERVER, HISTORY_SEND, false, message_of(OBSERVER, 0, i));
+        note(OBSERVER, HISTORY_SEND, HISTORY_DONE, message_of(OBSERVER, 0, i));
         calls[count - 1].called = calls[count - 1].returned = 0;
     }
     for (unsigned t = 0; t < THREADS_MAX; t++)
         note_calls_of(t);
     clock_now = world.clock;
     for (unsigned i = 0; i < n; i++)
-        note(receiver, HISTORY_RECV, false, left[i]);
-    note(receiver, HISTORY_RECV, true, 0);
+        note(receiver, HISTORY_RECV, HISTORY_DONE, left[i]);
+    note(receiver, HISTORY_RECV, last, 0);
     const struct history history = {.calls = calls,
                                     .count = count,
                                     .capacity = process_of(OBSERVER)->ring.shape.frames,
-                                    .strict = scene->flags & RBX_STRICT};
+                                    .ring = scene->flags & RBX_STRICT ? HISTORY_STRICT
+                                                                      : HISTORY_DEFAULT};
     if (!history_is_sound(&history))
         violation("no queue would have answered the calls like this");
     if (telling)
@@ -191,7 +201,8 @@ static void judge_capacity(unsigned receiver)
     }
     if (sent != frames || err != -EAGAIN)
         violation("of %u messages %u find room at the end (%d)", (unsigned)frames, sent, err);
-    unsigned got = drain(receiver, messages, (unsigned)frames + 1);
+    enum history_answer last;
+    unsigned got = drain(receiver, messages, (unsigned)frames + 1, &last);
     for (unsigned i = 0; i < got; i++)
         if (messages[i] != FIRST + i)
             violation("the message sent as number %u at the end is %llu", i,
@@ -209,7 +220,7 @@ static void judge_progress(unsigned receiver)
 {
     unsigned sent = 0, received = 0, in_hand = 0;
     for (size_t i = 0; i < count; i++) {
-        bool counts = !calls[i].refused && calls[i].returned != HISTORY_NEVER;
+        bool counts = calls[i].answer == HISTORY_DONE && calls[i].returned != HISTORY_NEVER;
         sent += counts && calls[i].kind == HISTORY_SEND;
         received += counts && calls[i].kind == HISTORY_RECV;
         in_hand += calls[i].kind == HISTORY_RECV && calls[i].returned == HISTORY_NEVER;
@@ -219,9 +230,10 @@ static void judge_progress(unsigned receiver)
     unsigned sender = someone('s');
     for (uint64_t i = 0; i < 8 && process_of(OBSERVER)->ring.shape.frames > 1; i++) {
         uint64_t message = 900 + i, got = 0;
+        enum history_answer last;
         current = sender;
         int err = rbx_mpmc_try_send(tx_of(sender), &message, *frame());
-        if (err != 0 || drain(receiver, &got, 1) != 1 || got != message) {
+        if (err != 0 || drain(receiver, &got, 1, &last) != 1 || got != message) {
             violation("message %u does not come through while one has stopped (%d)", (unsigned)i,
                       err);
             return;
@@ -237,9 +249,10 @@ void scene_judge(void)
     if (scene->mortal && !scene->stops)
         see_to_the_dead();
     unsigned receiver = someone('r');
-    unsigned n = drain(receiver, left, HISTORY_CALLS_MAX / 2);
+    enum history_answer last;
+    unsigned n = drain(receiver, left, HISTORY_CALLS_MAX / 2, &last);
     if (!violated[0])
-        judge_history(receiver, left, n);
+        judge_history(receiver, left, n, last);
     bool is_shut = rbx_load_relaxed(&process_of(OBSERVER)->ring.mpmc->tail) & RBX_TAIL_CLOSED;
     bool is_strict = scene->flags & RBX_STRICT;
     if (!violated[0] && !scene->stops)

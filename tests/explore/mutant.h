@@ -21,6 +21,7 @@ enum mutant {
     MUTANT_LEAVER_SILENCES_BELL, /* who has slept for too long takes ASLEEP away */
     MUTANT_UNCOUNTED_BELL,       /* a bell does not count how often it has rung */
     MUTANT_BLIND_PUBLISH,        /* strict: a sender stores FULL, whatever the word says */
+    MUTANT_EARLY_END,            /* a receiver takes head for tail: nothing more will come */
     MUTANTS
 };
 

@@ -54,7 +54,7 @@ static const struct {
                   [PUT_BACK] = {"try_peek, release_n(0)", 1},
                   [MIND] = {"sees to the dead", 0},
                   [REPAIR] = {"repair", 0},
-                  [SHUT_DOWN] = {"shutdown", 0},
+                  [SHUT_DOWN] = {"shutdown", 1},
                   [OPEN] = {"open", 0},
                   [CLOSE] = {"close", 0}};
 
@@ -158,7 +158,7 @@ static void two_end(ptrdiff_t answer, enum verb verb, const uint64_t *values)
             call_ends(i,
                       (ptrdiff_t)i < answer ? DONE
                       : verb == SEND_TWO    ? NOTHING
-                                            : ENDED,
+                                            : NOT_TRIED,
                       values[i]);
         else
             call_ends(i, outcome, 0);
@@ -262,6 +262,13 @@ static int open_end(struct process *self)
     return err < 0 ? err : rbx_rx_wait_by(&self->rx, &sleeps_at_once);
 }
 
+/* Whether it was the first to do so makes no difference. */
+static void shut_down(struct process *self)
+{
+    self->ring.kind->shutdown(&self->ring);
+    one_ends(0, SHUT_DOWN, 0);
+}
+
 static void call(unsigned number, enum verb verb)
 {
     struct process *self = processes[current];
@@ -275,7 +282,7 @@ static void call(unsigned number, enum verb verb)
     if (verb == MIND)
         rbx_mpmc_mind_the_dead(&self->ring);
     else if (verb == SHUT_DOWN)
-        self->ring.kind->shutdown(&self->ring);
+        shut_down(self);
     else if (verb == OPEN)
         outcome_of(open_end(self), verb);
     else if (verb == REPAIR)

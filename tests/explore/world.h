@@ -88,7 +88,7 @@ struct record {
     uint32_t called, returned; /* when; follows from the rest, and so is no part of the state */
 };
 
-enum outcome { NOT_CALLED, CALLED, DONE, NOTHING, ENDED };
+enum outcome { NOT_CALLED, CALLED, DONE, NOTHING, ENDED, NOT_TRIED };
 
 struct world {
     struct thread threads[THREADS_MAX + 1];
