@@ -106,6 +106,7 @@ static const struct {
      "two receivers that sleep"},
     {MUTANT_BLIND_PUBLISH, "in a strict ring a sender stores FULL, whatever the word says",
      "strict, claims"},
+    {MUTANT_EARLY_END, "a receiver hears of the end before the last message", "shutting down"},
 };
 
 static const struct configuration *configuration_named(const char *name)
@@ -138,7 +139,8 @@ static void find_mutants(void)
 static void check_reduction(void)
 {
     static const char *const names[] = {"two senders", "a receiver dies, and two repair",
-                                        "a receiver that sleeps"};
+                                        "a receiver that sleeps", "strict, two senders, two slots",
+                                        "one dies shutting down"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct configuration *configuration = configuration_named(names[i]);
         struct found quick = search(configuration, (struct limits){.states = 0});
@@ -168,6 +170,8 @@ int main(int argc, char **argv)
         find_mutants();
         check_reduction();
     }
+    if (tests == 0)
+        result(false, "no configuration", "has such a name");
     printf("1..%u\n", tests);
     return failures > 0;
 }

@@ -55,6 +55,7 @@ int rbx_lock_drop(int fd, uint64_t byte)
 int rbx_lock_held(int fd, uint64_t byte)
 {
     unsigned word = word_of_lock(byte);
+    look_no_more();
     take_turn(word, READS);
     uint64_t holder = world.memory[word];
     if (telling)
@@ -129,6 +130,7 @@ bool rbx_thread_fence_others(void)
         return false;
     if (!exploring || mutant == MUTANT_NO_MEMBARRIER)
         return true;
+    look_no_more();
     take_turn(word_of_fences(), WRITES);
     if (telling)
         tell("asks all to fence", NO_WORD, 0);

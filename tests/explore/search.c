@@ -123,7 +123,8 @@ static bool offer_private(struct level *level)
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (is_enabled(t) && world.threads[t].access == MEETS_FATE) {
             offer(level, STEP, t);
-            offer(level, HALT, t);
+            if (world.deaths > 0)
+                offer(level, HALT, t);
             return true;
         }
     for (unsigned t = 0; t < THREADS_MAX; t++)
