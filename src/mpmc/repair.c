@@ -48,15 +48,16 @@ struct repair {
 struct claim {
     uint64_t at;
     enum rbx_ring_end end;
+    bool is_void; /* the slot says VOID there: both ends may be out to skip it */
 };
 
 /* Of two claims to one slot the higher is the later: a receiver's of the same position too, since
-   it has seen the position published. How much later, or 0: then one of them has lost its race, or
-   will. */
+   it has seen the position published; but where both may skip it, they are rivals. How much later,
+   or 0: then one of them has lost its race, or will. */
 static int64_t later_by(struct claim claim, struct claim other)
 {
     int64_t ahead = rbx_slot_ahead(claim.at, other.at);
-    return ahead != 0 ? ahead : (int64_t)claim.end - (int64_t)other.end;
+    return ahead != 0 || other.is_void ? ahead : (int64_t)claim.end - (int64_t)other.end;
 }
 
 /* The position in `note`, an intent or a debt, that is served by the same slot as `at`. */
@@ -172,6 +173,7 @@ static bool settle(struct repair *repair, struct claim claim)
             repair->orphans = true; /* of this one, and whoever made it one may have died since */
         if (!is_held(ring, word, claim))
             return true;
+        claim.is_void = rbx_slot_state(word) == RBX_SLOT_VOID;
         enum cover cover = cover_of(repair, claim);
         if (rbx_load_acquire(&mpmc->orphans) != orphans)
             continue;
@@ -205,7 +207,7 @@ static bool settle_all(struct repair *repair, enum rbx_ring_end end, uint64_t no
     bool settled = true;
     uint64_t n = note & RBX_STATE_MASK, at = rbx_slot_position(note);
     for (; n > 0; n--, at += RBX_POSITION)
-        settled &= settle(repair, (struct claim){at, end});
+        settled &= settle(repair, (struct claim){.at = at, .end = end});
     return settled;
 }
 
