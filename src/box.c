@@ -53,6 +53,10 @@ int rbx_box_close(rbx_box *box)
     int err = 0;
     if (!box)
         return 0;
+    unsigned users = rbx_handle_is_ours(box) ? atomic_load(&box->users) : 0;
+    if (users > 0)
+        return rbx_fail(-EBUSY, "%u locks, events or the like are still attached to box '%s' here",
+                        users, box->name.text);
     if (!box->raw && rbx_handle_is_ours(box)) {
         if (box->owner && box->name.backing != RBX_MEMFD)
             err = rbx_life_remove(box);

@@ -32,16 +32,22 @@ struct rbx_locked {
 
 _Static_assert(RBX_RING_SHARED_AT + sizeof(struct rbx_locked) <= RBX_RING_SEATS_AT, "layout");
 
+/* Who died with the lock had done nothing, or all but unlock. */
+static int taken(const rbx_ring *ring, int err)
+{
+    return err == -EOWNERDEAD ? rbx_os_mutex_consistent(&ring->locked->mutex) : err;
+}
+
 static int lock(const rbx_ring *ring)
 {
-    int err = rbx_os_mutex_lock(&ring->locked->mutex);
+    int err = taken(ring, rbx_os_mutex_lock(&ring->locked->mutex));
     if (err == -EDEADLK)
         return rbx_fail(err,
                         "this thread has the lock of ring '%s': commit, abort or release first",
                         rbx_ring_name(ring));
     if (err < 0)
         return rbx_fail(err, "cannot lock ring '%s': %m", rbx_ring_name(ring));
-    return 0; /* who died with it had done nothing, or all but unlock */
+    return 0;
 }
 
 static void unlock(const rbx_ring *ring)
@@ -305,7 +311,8 @@ static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word
         int err = rbx_end_wait(end, bell, &awaited, RBX_SLICE_NS, timeout_ns, deadline, patience);
         if (err == 0)
             return 0;
-        if (rbx_os_mutex_try(&ring->locked->mutex) >= 0) { /* else another time, as time passes */
+        if (taken(ring, rbx_os_mutex_try(&ring->locked->mutex)) ==
+            0) { /* else another time, as time passes */
             bury_the_dead(ring);
             unlock(ring);
         }
@@ -369,7 +376,7 @@ static int format(void *memory, const struct rbx_ring_shape *shape)
     struct rbx_locked *locked = (void *)((char *)memory + RBX_RING_SHARED_AT);
     rbx_store_relaxed(&locked->sent, shape->first_frame);
     rbx_store_relaxed(&locked->received, shape->first_frame);
-    return rbx_os_mutex_init(&locked->mutex);
+    return rbx_os_mutex_init(&locked->mutex, false);
 }
 
 static int shut_down(rbx_ring *ring)

@@ -25,7 +25,7 @@ rooms() {
 os     calls  os
 base   -      api error version atomic
 box    -      box
-sync   -      wait mutex rwlock event sem cell
+sync   -      wait sync mutex rwlock event sem cell
 ring   -      ring hot spsc mpmc locked message
 whole  -      ringbox
 tools  calls  cli bench/ examples/

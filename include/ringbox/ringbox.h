@@ -11,6 +11,7 @@
 #include <ringbox/locked.h>
 #include <ringbox/message.h>
 #include <ringbox/mpmc.h>
+#include <ringbox/mutex.h>
 #include <ringbox/ring.h>
 #include <ringbox/spsc.h>
 #include <ringbox/version.h>

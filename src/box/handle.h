@@ -3,6 +3,7 @@
 #ifndef RBX_BOX_HANDLE_H
 #define RBX_BOX_HANDLE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,7 +34,8 @@ struct rbx_box {
     bool read_only;
     bool raw;
     bool locked;
-    bool is_rings;   /* a ring handle closes it, and locks its seats through `fd` */
+    _Atomic unsigned users; /* locks, events and the like that are attached to memory in it */
+    bool is_rings;          /* a ring handle closes it, and locks its seats through `fd` */
     bool only_looks; /* came to a box whose owner was dead, without the right to make it anew */
 };
 

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <time.h>
+
+#include "clock.h"
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct rbx_os_mutex), "room for a mutex");
 _Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(struct rbx_os_mutex), "aligned as a mutex");
@@ -12,7 +15,7 @@ static pthread_mutex_t *raw(struct rbx_os_mutex *mutex)
     return (pthread_mutex_t *)(void *)mutex;
 }
 
-int rbx_os_mutex_init(struct rbx_os_mutex *mutex)
+int rbx_os_mutex_init(struct rbx_os_mutex *mutex, bool inherit_priority)
 {
     pthread_mutexattr_t how;
     int err = pthread_mutexattr_init(&how);
@@ -23,31 +26,48 @@ int rbx_os_mutex_init(struct rbx_os_mutex *mutex)
         err = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
     if (!err)
         err = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+    if (!err && inherit_priority)
+        err = pthread_mutexattr_setprotocol(&how, PTHREAD_PRIO_INHERIT);
     if (!err)
         err = pthread_mutex_init(raw(mutex), &how);
     pthread_mutexattr_destroy(&how);
     return -err;
 }
 
-static int answer(struct rbx_os_mutex *mutex, int err)
-{
-    if (err != EOWNERDEAD)
-        return -err;
-    pthread_mutex_consistent(raw(mutex));
-    return 1;
-}
-
 int rbx_os_mutex_lock(struct rbx_os_mutex *mutex)
 {
-    return answer(mutex, pthread_mutex_lock(raw(mutex)));
+    return -pthread_mutex_lock(raw(mutex));
 }
 
 int rbx_os_mutex_try(struct rbx_os_mutex *mutex)
 {
-    return answer(mutex, pthread_mutex_trylock(raw(mutex)));
+    return -pthread_mutex_trylock(raw(mutex));
 }
 
-void rbx_os_mutex_unlock(struct rbx_os_mutex *mutex)
+static struct timespec time_of(uint64_t ns)
 {
-    pthread_mutex_unlock(raw(mutex));
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000U),
+                             .tv_nsec = (long)(ns % 1000000000U)};
+}
+
+int rbx_os_mutex_lock_until(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
+{
+    struct timespec deadline = time_of(deadline_ns);
+    int err = pthread_mutex_clocklock(raw(mutex), CLOCK_MONOTONIC, &deadline);
+    if (err != EINVAL)
+        return -err;
+    /* Older systems wait for a mutex that inherits priorities by the time of day only. */
+    uint64_t now = rbx_clock_monotonic();
+    deadline = time_of(rbx_clock_realtime() + (deadline_ns > now ? deadline_ns - now : 0));
+    return -pthread_mutex_timedlock(raw(mutex), &deadline);
+}
+
+int rbx_os_mutex_consistent(struct rbx_os_mutex *mutex)
+{
+    return -pthread_mutex_consistent(raw(mutex));
+}
+
+int rbx_os_mutex_unlock(struct rbx_os_mutex *mutex)
+{
+    return -pthread_mutex_unlock(raw(mutex));
 }

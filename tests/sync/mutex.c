@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../support/support.h"
+
+TestSuite(mutex, .timeout = 60);
+
+static rbx_mutex *opened_mutex(const char *name)
+{
+    rbx_mutex *mutex;
+    succeeds(rbx_mutex_open(&mutex, name, NULL));
+    return mutex;
+}
+
+static void closes(rbx_mutex *mutex)
+{
+    succeeds(rbx_mutex_close(mutex));
+}
+
+struct attempt {
+    rbx_mutex *mutex;
+    int (*call)(rbx_mutex *mutex);
+    int answer;
+};
+
+static void *attempt(void *arg)
+{
+    struct attempt *attempt = arg;
+    attempt->answer = attempt->call(attempt->mutex);
+    return NULL;
+}
+
+/* What `call` answers in another thread, which then ends. */
+static int elsewhere(rbx_mutex *mutex, int (*call)(rbx_mutex *mutex))
+{
+    struct attempt other = {.mutex = mutex, .call = call};
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, attempt, &other), 0);
+    pthread_join(thread, NULL);
+    return other.answer;
+}
+
+static int lock_briefly(rbx_mutex *mutex)
+{
+    return rbx_mutex_lock_for(mutex, 20000000);
+}
+
+static int lock_and_unlock(rbx_mutex *mutex)
+{
+    int err = rbx_mutex_lock(mutex);
+    return err < 0 ? err : rbx_mutex_unlock(mutex);
+}
+
+Test(mutex, is_had_by_one_thread_at_a_time)
+{
+    rbx_mutex *mutex = opened_mutex(own_name("mutex"));
+    succeeds(rbx_mutex_lock(mutex));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_try_lock), -EBUSY);
+    cr_assert_eq(elsewhere(mutex, lock_briefly), -ETIMEDOUT);
+    succeeds(rbx_mutex_unlock(mutex));
+    cr_assert_eq(elsewhere(mutex, lock_and_unlock), 0);
+    closes(mutex);
+}
+
+Test(mutex, tells_mistakes_instead_of_making_them)
+{
+    rbx_mutex *mutex = opened_mutex(own_name("mutex"));
+    refuses(-EPERM, "does not hold", rbx_mutex_unlock(mutex));
+    refuses(-EPERM, "does not hold", rbx_mutex_consistent(mutex));
+    succeeds(rbx_mutex_lock(mutex));
+    refuses(-EDEADLK, "already", rbx_mutex_lock(mutex));
+    refuses(-EDEADLK, "already", rbx_mutex_try_lock(mutex));
+    refuses(-EDEADLK, "already", rbx_mutex_lock_for(mutex, 1000000));
+    refuses(-EINVAL, "nobody has died", rbx_mutex_consistent(mutex));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_unlock), -EPERM);
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+}
+
+Test(mutex, that_is_held_cannot_be_closed)
+{
+    rbx_mutex *mutex = opened_mutex(own_name("mutex"));
+    succeeds(rbx_mutex_lock(mutex));
+    refuses(-EBUSY, "held", rbx_mutex_close(mutex));
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+    succeeds(rbx_mutex_close(NULL));
+}
+
+Test(mutex, keeps_a_box_open_that_it_is_attached_to)
+{
+    rbx_box *box = made(own_name("box"), RBX_MUTEX_BYTES);
+    rbx_mutex *mutex;
+    succeeds(rbx_mutex_init(rbx_box_data(box), rbx_box_size(box), NULL));
+    succeeds(rbx_mutex_attach(&mutex, box, rbx_box_data(box), rbx_box_size(box)));
+    succeeds(rbx_mutex_lock(mutex));
+    refuses(-EBUSY, "attached", rbx_box_close(box));
+    refuses(-EBUSY, "held", rbx_mutex_close(mutex));
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+    succeeds(rbx_box_close(box));
+}
+
+static int dies_with_it(void *name)
+{
+    rbx_mutex *mutex;
+    return rbx_mutex_open(&mutex, name, NULL) < 0 || rbx_mutex_lock(mutex) < 0;
+}
+
+/* Locked by a process that was then killed. */
+static rbx_mutex *orphaned(const char *name)
+{
+    rbx_mutex *mutex = opened_mutex(name);
+    struct child holder = start(dies_with_it, (void *)(uintptr_t)name);
+    cr_assert_eq(rbx_mutex_try_lock(mutex), -EBUSY);
+    murder(&holder);
+    return mutex;
+}
+
+Test(mutex, of_a_killed_holder_goes_to_the_next_who_is_told)
+{
+    rbx_mutex *mutex = orphaned(own_name("mutex"));
+    refuses(-EOWNERDEAD, "has died", rbx_mutex_lock(mutex));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_try_lock), -EBUSY);
+    succeeds(rbx_mutex_consistent(mutex));
+    succeeds(rbx_mutex_unlock(mutex));
+    succeeds(rbx_mutex_lock(mutex));
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+}
+
+Test(mutex, that_was_not_put_right_is_lost_to_everybody)
+{
+    rbx_mutex *mutex = orphaned(own_name("mutex"));
+    cr_assert_eq(rbx_mutex_try_lock(mutex), -EOWNERDEAD);
+    succeeds(rbx_mutex_unlock(mutex));
+    refuses(-ENOTRECOVERABLE, "rbx_mutex_consistent", rbx_mutex_lock(mutex));
+    refuses(-ENOTRECOVERABLE, "rbx_mutex_consistent", rbx_mutex_lock_for(mutex, 1000));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_try_lock), -ENOTRECOVERABLE);
+    closes(mutex);
+}
+
+Test(mutex, of_a_thread_that_ended_with_it_goes_to_the_next)
+{
+    rbx_mutex *mutex = opened_mutex(own_name("mutex"));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_lock), 0);
+    cr_assert_eq(rbx_mutex_lock(mutex), -EOWNERDEAD);
+    succeeds(rbx_mutex_consistent(mutex));
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+}
+
+static int waits_for_it(void *name)
+{
+    rbx_mutex *mutex;
+    if (rbx_mutex_open(&mutex, name, NULL) < 0)
+        return 1;
+    int err = rbx_mutex_lock(mutex);
+    if (err == -EOWNERDEAD)
+        err = rbx_mutex_consistent(mutex);
+    return err < 0 || rbx_mutex_unlock(mutex) < 0 || rbx_mutex_close(mutex) < 0;
+}
+
+Test(mutex, wakes_who_waits_when_the_holder_is_killed)
+{
+    const char *name = own_name("mutex");
+    rbx_mutex *mutex = opened_mutex(name);
+    struct child holder = start(dies_with_it, (void *)(uintptr_t)name);
+    struct child waiter = start_running(waits_for_it, (void *)(uintptr_t)name);
+    murder(&holder);
+    cr_assert_eq(said(&waiter), 0);
+    cr_assert_eq(finish(&waiter), 0);
+    closes(mutex);
+}
+
+static int uses_what_it_inherited(void *mutex)
+{
+    return rbx_mutex_lock(mutex) != -EBADF || rbx_mutex_unlock(mutex) != -EBADF ||
+           rbx_mutex_consistent(mutex) != -EBADF || rbx_mutex_close(mutex) != 0;
+}
+
+Test(mutex, is_not_the_childs_after_fork)
+{
+    rbx_mutex *mutex = opened_mutex(own_name("mutex"));
+    succeeds(rbx_mutex_lock(mutex));
+    cr_assert_eq(in_child(uses_what_it_inherited, mutex), 0);
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+}
+
+Test(mutex, of_two_handles_is_unlocked_through_the_one_it_was_locked_by)
+{
+    const char *name = own_name("mutex");
+    rbx_mutex *one = opened_mutex(name), *other = opened_mutex(name);
+    succeeds(rbx_mutex_lock(one));
+    refuses(-EPERM, "not through this handle", rbx_mutex_unlock(other));
+    refuses(-EDEADLK, "already", rbx_mutex_lock(other));
+    succeeds(rbx_mutex_unlock(one));
+    closes(one);
+    closes(other);
+}
+
+Test(mutex, without_a_name_is_for_this_process)
+{
+    rbx_mutex *mutex = opened_mutex(NULL);
+    succeeds(rbx_mutex_lock(mutex));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_try_lock), -EBUSY);
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+}
+
+Test(mutex, can_hand_on_priority)
+{
+    const char *name = own_name("mutex");
+    const rbx_mutex_options options = {.inherit_priority = true};
+    rbx_mutex *mutex, *second;
+    succeeds(rbx_mutex_open(&mutex, name, &options));
+    succeeds(rbx_mutex_lock(mutex));
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_try_lock), -EBUSY);
+    cr_assert_eq(elsewhere(mutex, lock_briefly), -ETIMEDOUT);
+    succeeds(rbx_mutex_unlock(mutex));
+    succeeds(rbx_mutex_open(&second, name, NULL));
+    closes(second);
+    closes(mutex);
+
+    mutex = opened_mutex(name);
+    refuses(-EPROTO, "does not inherit", rbx_mutex_open(&second, name, &options));
+    closes(mutex);
+}
+
+Test(mutex, goes_with_its_last_user_and_leaves_nothing)
+{
+    const char *name = own_name("mutex");
+    rbx_mutex *one = opened_mutex(name), *other = opened_mutex(name);
+    closes(one);
+    cr_assert(exists(shm_path(name)));
+    closes(other);
+    cr_assert_not(exists(shm_path(name)));
+}
+
+Test(mutex, refuses_what_is_none)
+{
+    const char *name = own_name("mutex");
+    rbx_mutex *mutex;
+    rbx_box *box = made(name, 64);
+    refuses(-EPROTO, "no mutex", rbx_mutex_open(&mutex, name, NULL));
+    cr_assert_null(mutex);
+    refuses(-EPROTO, "no mutex", rbx_mutex_attach(&mutex, box, rbx_box_data(box), 64));
+    refuses(-EINVAL, "aligned", rbx_mutex_init((char *)rbx_box_data(box) + 8, 56, NULL));
+    refuses(-EINVAL, "128 bytes", rbx_mutex_init(rbx_box_data(box), 64, NULL));
+    _Alignas(64) char elsewhere_yet[RBX_MUTEX_BYTES] = {0};
+    refuses(-EINVAL, "not in box", rbx_mutex_attach(&mutex, box, elsewhere_yet, 128));
+    refuses(-EINVAL, "not in box", rbx_mutex_attach(&mutex, box, rbx_box_data(box), 128));
+    succeeds(rbx_box_close(box));
+    const rbx_mutex_options sized = {.box = {.size = 4096}};
+    refuses(-EINVAL, "not yours to say", rbx_mutex_open(&mutex, name, &sized));
+    const rbx_mutex_options joins = {.box = {.how = RBX_OPEN_ONLY}};
+    refuses(-ENOENT, "there is no box", rbx_mutex_open(&mutex, name, &joins));
+}
+
+Test(mutex, refuses_a_damaged_header)
+{
+    _Alignas(64) char memory[RBX_MUTEX_BYTES] = {0}, bad[RBX_MUTEX_BYTES];
+    rbx_mutex *mutex;
+    succeeds(rbx_mutex_init(memory, sizeof memory, NULL));
+    static const struct {
+        size_t at;
+        const char *says;
+    } faults[] = {{0, "is no mutex"},     {8, "byte order"}, {12, "version"},
+                  {16, "something else"}, {20, "damaged"},   {40, "damaged"}};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        memcpy(bad, memory, sizeof bad);
+        bad[faults[i].at] ^= 0x7e;
+        _Alignas(64) char aligned[RBX_MUTEX_BYTES];
+        memcpy(aligned, bad, sizeof aligned);
+        refuses(-EPROTO, faults[i].says, rbx_mutex_attach(&mutex, NULL, aligned, sizeof aligned));
+    }
+    refuses(-EPROTO, "damaged", rbx_mutex_attach(&mutex, NULL, memory, 64));
+    refuses(-EPROTO, "only 32 bytes", rbx_mutex_attach(&mutex, NULL, memory, 32));
+}
