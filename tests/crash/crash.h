@@ -11,12 +11,13 @@
 
 #include <ringbox/ringbox.h>
 
+#include "stepper.h"
+
 enum {
     BATCH = 3,
     MESSAGE_MAX = 48,
-    MESSAGES = 2048,   /* that one experiment makes at most */
-    STEPS_MAX = 60000, /* instructions of one call */
-    SEATS = 3,         /* senders, and receivers, where there can be many */
+    MESSAGES = 2048, /* that one experiment makes at most */
+    SEATS = 3,       /* senders, and receivers, where there can be many */
 };
 #define DEADLINE_NS UINT64_C(5000000000)
 #define HANGS_AFTER_S 30U
@@ -91,7 +92,7 @@ struct world {
     const void *kept_message;
     char kept_copy[MESSAGE_MAX];
     struct page *page;
-    pid_t pid;                /* of the victim; 0: none */
+    struct stepped victim;
     unsigned died[2];         /* others, with a sender (a receiver) open */
     unsigned died_holding[2]; /* places (messages), at most */
     unsigned deaths;          /* that a waiting survivor may hear of */
@@ -205,15 +206,7 @@ void check_capacity(struct world *w);
 void check_seats(struct world *w);
 void run_out(struct world *w); /* of a ring that is shut down */
 
-/* --- trace.c: the victim, instruction by instruction --- */
-
-struct trace {
-    uint32_t count; /* instructions from the marker until the call has returned */
-    uint64_t ip[STEPS_MAX];
-    uint8_t first[STEPS_MAX];  /* the first time that this instruction is reached */
-    uint8_t effect[STEPS_MAX]; /* it changes the ring, or calls the system */
-};
-extern struct trace trace;
+/* --- victim.c: the victim, instruction by instruction --- */
 
 bool victim_start(struct world *w);           /* it stops at its marker */
 bool victim_record(struct world *w);          /* runs it to the end of its call, recording */
@@ -221,8 +214,6 @@ bool victim_run_to(struct world *w, long at); /* so many instructions, or until 
 void victim_kill(struct world *w);
 bool victim_finish(struct world *w); /* it goes on to the end of its call */
 void victim_leave(struct world *w);  /* closes its endpoints, and exits */
-bool ptrace_works(void);
-void print_place(char *text, size_t size, long at); /* of that instruction */
 
 /* --- experiment.c --- */
 

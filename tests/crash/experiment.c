@@ -73,7 +73,7 @@ static void check_state(struct world *w, rbx_end_state wanted)
 static void check_untouched(struct world *w)
 {
     check_state(w, RBX_END_ALIVE);
-    if (!world_is_locked_by(w, w->pid)) {
+    if (!world_is_locked_by(w, w->victim.pid)) {
         int err = rbx_ring_repair(w->ring, NULL);
         bool may_be_at_it = w->scenario->flags & (REPAIRS | OPENS);
         if (err < 0 && !(err == -EAGAIN && may_be_at_it))
@@ -136,7 +136,7 @@ static void open_again(struct world *w)
    else the next one. */
 static void kill_beside_a_sleeper(struct world *w)
 {
-    if (w->known_sent > 0 && w->how.late && !world_is_locked_by(w, w->pid))
+    if (w->known_sent > 0 && w->how.late && !world_is_locked_by(w, w->victim.pid))
         wake_up(w);
     victim_kill(w);
     if (w->known_sent == 0 && !w->failed)
@@ -151,7 +151,7 @@ static void run_kill(struct world *w)
     ledger_settle_takes(w);
     if (w->how.asleep)
         kill_beside_a_sleeper(w);
-    else if (w->how.late && !world_is_locked_by(w, w->pid)) {
+    else if (w->how.late && !world_is_locked_by(w, w->victim.pid)) {
         check_untouched(w);
         run_beside(w);
         check_untouched(w);
@@ -204,7 +204,7 @@ static void check_answer(struct world *w)
 static void run_stop(struct world *w)
 {
     pthread_t thread;
-    bool is_locked = world_is_locked_by(w, w->pid), is_running = false;
+    bool is_locked = world_is_locked_by(w, w->victim.pid), is_running = false;
     check_untouched(w);
     w->goes_on = is_locked;
     for (unsigned i = 0; is_locked && i < w->scenario->sends; i++) /* it will */
@@ -325,7 +325,7 @@ void experiment_clean_up(struct world *w)
     char path[96];
     struct world unwanted = *w; /* keeps the first failure as it is */
     victim_kill(&unwanted);
-    w->pid = 0;
+    w->victim.pid = 0;
     snprintf(path, sizeof path, "/dev/shm/ringbox.t.%d.crash", (int)getpid());
     unlink(path);
 }

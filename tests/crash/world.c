@@ -128,7 +128,7 @@ void world_begin(struct world *w)
     memset(w->died_holding, 0, sizeof w->died_holding);
     w->kept_place = NULL;
     w->kept_message = NULL;
-    w->pid = 0;
+    w->victim.pid = 0;
     memset(w->tx, 0, sizeof w->tx);
     memset(w->rx, 0, sizeof w->rx);
     memset(w->page, 0, sizeof *w->page);
