@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* sync-acts.c: all of them. */
+#include "sync.h"
+
+extern const struct act mutex_acts[];
+
+const struct act *const plays[] = {mutex_acts, NULL};
