@@ -52,6 +52,8 @@ typedef _Atomic uint32_t rbx_atomic32;
 
 /* The slow paths, in C, need these too. */
 #define rbx_full_fence() atomic_thread_fence(memory_order_seq_cst)
+#define rbx_acquire_fence() atomic_thread_fence(memory_order_acquire)
+#define rbx_release_fence() atomic_thread_fence(memory_order_release)
 #define rbx_or_seq_cst(at, bits) atomic_fetch_or_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_and_seq_cst(at, bits) atomic_fetch_and_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_add_seq_cst(at, more) atomic_fetch_add_explicit((at), (more), memory_order_seq_cst)

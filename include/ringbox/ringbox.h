@@ -6,6 +6,7 @@
 #include <ringbox/api.h>
 #include <ringbox/atomic.h>
 #include <ringbox/box.h>
+#include <ringbox/cell.h>
 #include <ringbox/error.h>
 #include <ringbox/hot.h>
 #include <ringbox/locked.h>
