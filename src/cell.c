@@ -36,7 +36,7 @@
 #include "sync/object.h"
 #include "wait.h"
 
-enum { BUFFERS = 4, LINE = 64, LINE_WORDS = LINE / 8 };
+enum { BUFFERS = 4, LINE = 64, WORD = 8, LINE_WORDS = LINE / WORD };
 
 struct body {
     struct rbx_os_mutex mutex;
@@ -76,31 +76,39 @@ static inline rbx_atomic64 *buffer_of(const rbx_cell *cell, uint64_t version)
 
 /* Relaxed, here and below: C1 and C2 order the words of a buffer. They are atomic since a snapshot
    that comes too late reads what is being written, to find out afterwards. */
+static inline void store_word(rbx_atomic64 *to, const char *from, size_t size)
+{
+    uint64_t word = 0;
+    memcpy(&word, from, size);
+    rbx_store_relaxed(to, word);
+}
+
+static inline void load_word(char *to, const rbx_atomic64 *from, size_t size)
+{
+    uint64_t word = rbx_load_relaxed(from);
+    memcpy(to, &word, size);
+}
+
 static inline void store_words(rbx_atomic64 *to, const char *from, size_t size)
 {
-    uint64_t word;
-    for (; size >= sizeof word; size -= sizeof word, from += sizeof word) {
-        memcpy(&word, from, sizeof word);
-        rbx_store_relaxed(to++, word);
-    }
-    if (size) {
-        word = 0;
-        memcpy(&word, from, size);
-        rbx_store_relaxed(to, word);
-    }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 8
+#endif
+    for (; size >= WORD; size -= WORD, to++, from += WORD)
+        store_word(to, from, WORD);
+    if (size)
+        store_word(to, from, size);
 }
 
 static inline void load_words(char *to, const rbx_atomic64 *from, size_t size)
 {
-    uint64_t word;
-    for (; size >= sizeof word; size -= sizeof word, to += sizeof word) {
-        word = rbx_load_relaxed(from++);
-        memcpy(to, &word, sizeof word);
-    }
-    if (size) {
-        word = rbx_load_relaxed(from);
-        memcpy(to, &word, size);
-    }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 8
+#endif
+    for (; size >= WORD; size -= WORD, to += WORD, from++)
+        load_word(to, from, WORD);
+    if (size)
+        load_word(to, from, size);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------- */

@@ -134,10 +134,12 @@ struct child start_running(int (*body)(void *arg), void *arg)
     cr_assert_eq(pipe2(down, O_CLOEXEC), 0);
     cr_assert_eq(pipe2(up, O_CLOEXEC), 0);
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails takes its children along */
+        if (getppid() != parent)
+            _exit(125);
         close(down[1]);
         close(up[0]);
         int result = body(arg);

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A shared value, copied out while another thread changes it; and by one thread alone. Beside it
+ * the same value under a mutex: one that processes may share and that survives its holder, as ours,
+ * and the plain one of threads.
+ */
+#include "bench.h"
+#include "pair.h"
+
+#include <ringbox/ringbox.h>
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <pthread.h>
+#include <vector>
+
+namespace
+{
+
+template <size_t size> struct Value {
+    uint64_t words[size / 8];
+};
+
+template <size_t size> class Cell
+{
+  public:
+    Cell()
+    {
+        if (rbx_cell_open(&cell, nullptr, size, nullptr, nullptr) < 0)
+            give_up("cell", rbx_last_error());
+    }
+    ~Cell()
+    {
+        rbx_cell_close(cell);
+    }
+    void put(const Value<size> &value)
+    {
+        rbx_cell_set(cell, &value);
+    }
+    void get(Value<size> &value)
+    {
+        rbx_cell_snapshot(cell, &value);
+    }
+    void change()
+    {
+        rbx_cell_change(
+            cell,
+            [](void *value, size_t, void *) {
+                static_cast<Value<size> *>(value)->words[0]++;
+                return 0;
+            },
+            nullptr);
+    }
+    uint64_t read()
+    {
+        uint64_t first;
+        rbx_cell_read(
+            cell,
+            [](const void *value, size_t, void *to) {
+                *static_cast<uint64_t *>(to) = static_cast<const Value<size> *>(value)->words[0];
+                return 0;
+            },
+            &first);
+        return first;
+    }
+
+  private:
+    rbx_cell *cell;
+};
+
+template <size_t size, bool robust> class Locked
+{
+  public:
+    Locked()
+    {
+        pthread_mutexattr_t how;
+        pthread_mutexattr_init(&how);
+        if (robust) {
+            pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+            pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+        }
+        pthread_mutex_init(&mutex, &how);
+        pthread_mutexattr_destroy(&how);
+    }
+    ~Locked()
+    {
+        pthread_mutex_destroy(&mutex);
+    }
+    void put(const Value<size> &value)
+    {
+        pthread_mutex_lock(&mutex);
+        std::memcpy(&kept, &value, size);
+        pthread_mutex_unlock(&mutex);
+    }
+    void get(Value<size> &value)
+    {
+        pthread_mutex_lock(&mutex);
+        std::memcpy(&value, &kept, size);
+        pthread_mutex_unlock(&mutex);
+    }
+    void change()
+    {
+        pthread_mutex_lock(&mutex);
+        kept.words[0]++;
+        pthread_mutex_unlock(&mutex);
+    }
+    uint64_t read()
+    {
+        pthread_mutex_lock(&mutex);
+        uint64_t first = kept.words[0];
+        pthread_mutex_unlock(&mutex);
+        return first;
+    }
+
+  private:
+    alignas(64) pthread_mutex_t mutex;
+    alignas(64) Value<size> kept = {};
+};
+
+/* --- One writer, one reader, two cores --- */
+
+double median(std::vector<double> &all)
+{
+    if (all.empty())
+        return 0;
+    auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+    std::nth_element(all.begin(), middle, all.end());
+    return *middle;
+}
+
+struct Times {
+    double copy_ns, change_ns;
+};
+
+/*
+ * The writer makes a change every `pause_ns`; 0: as soon as it can. The median of the batches of
+ * copies during which it did make some: on a machine that does other things, too, both run at once
+ * for some of the time only.
+ */
+template <class Shared, size_t size> Times copies_ns(double pause_ns)
+{
+    constexpr uint64_t copies = 2000, batches = 300, least_changes = 3;
+    Shared shared;
+    alignas(128) std::atomic<uint64_t> changes{0};
+    alignas(128) std::atomic<bool> enough{false};
+    std::vector<double> copy_ns, change_ns;
+    uint64_t torn = 0;
+    auto batch = [&] {
+        Value<size> value;
+        uint64_t before = changes.load(std::memory_order_relaxed);
+        double begun = now_ns();
+        for (uint64_t i = 0; i < copies; i++) {
+            shared.get(value);
+            benchmark::DoNotOptimize(value);
+            torn += value.words[0] != value.words[size / 8 - 1];
+        }
+        double took = now_ns() - begun;
+        uint64_t made = changes.load(std::memory_order_relaxed) - before;
+        if (made < least_changes)
+            return;
+        copy_ns.push_back(took / copies);
+        change_ns.push_back(took / static_cast<double>(made));
+    };
+    together_ns(
+        [&] {
+            for (double end = now_ns() + 2e8; copy_ns.size() < batches && now_ns() < end;)
+                batch();
+            enough.store(true, std::memory_order_relaxed);
+        },
+        [&] {
+            Value<size> value = {};
+            while (!enough.load(std::memory_order_relaxed)) {
+                for (uint64_t &word : value.words)
+                    word++;
+                double next = now_ns() + pause_ns;
+                shared.put(value);
+                changes.store(value.words[0], std::memory_order_relaxed);
+                while (pause_ns > 0 && now_ns() < next)
+                    relax();
+            }
+        });
+    if (torn)
+        give_up("cell", "a torn value");
+    return {median(copy_ns), median(change_ns)};
+}
+
+template <size_t size> void compare(benchmark::State &state, double pause_ns)
+{
+    for (auto _ : state) {
+        Times ours = copies_ns<Cell<size>, size>(pause_ns);
+        Times robust = copies_ns<Locked<size, true>, size>(pause_ns);
+        Times plain = copies_ns<Locked<size, false>, size>(pause_ns);
+        state.SetIterationTime(ours.copy_ns / 1e9);
+        report(state, {{"ours", ours.copy_ns},
+                       {"robust", robust.copy_ns},
+                       {"plain", plain.copy_ns},
+                       {"faster", robust.copy_ns / ours.copy_ns},
+                       {"than_plain", plain.copy_ns / ours.copy_ns},
+                       {"change", ours.change_ns},
+                       {"robust_change", robust.change_ns},
+                       {"plain_change", plain.change_ns}});
+    }
+}
+
+template <size_t size> void copy_while_changed(benchmark::State &state)
+{
+    compare<size>(state, 1000);
+}
+
+/* Here a mutex is mostly had by one of the two, and the other gets nowhere: look at both times. */
+template <size_t size> void copy_flat_out(benchmark::State &state)
+{
+    compare<size>(state, 0);
+}
+
+int t1 = target_ratio("snapshot of 64 bytes, changed every microsecond by another thread: faster "
+                      "than a copy under a robust mutex",
+                      "copy_while_changed<64>", "faster", at_least(5));
+
+BENCHMARK_TEMPLATE(copy_while_changed, 8)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(copy_while_changed, 64)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(copy_while_changed, 256)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(copy_while_changed, 4096)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(copy_flat_out, 64)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+BENCHMARK_TEMPLATE(copy_flat_out, 4096)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+
+/* --- One thread --- */
+
+template <class Call> double alone_ns(Call call)
+{
+    constexpr uint64_t calls = 200000;
+    double begun = now_ns();
+    for (uint64_t i = 0; i < calls; i++)
+        call();
+    return (now_ns() - begun) / calls;
+}
+
+void cell_alone(benchmark::State &state)
+{
+    constexpr size_t size = 64;
+    for (auto _ : state) {
+        Cell<size> cell;
+        Locked<size, true> robust;
+        Value<size> value;
+        double change = alone_ns([&] { cell.change(); });
+        double bare_change = alone_ns([&] { robust.change(); });
+        double read = alone_ns([&] { benchmark::DoNotOptimize(cell.read()); });
+        double bare_read = alone_ns([&] { benchmark::DoNotOptimize(robust.read()); });
+        auto copy = [&](auto &shared) {
+            shared.get(value);
+            benchmark::DoNotOptimize(value);
+        };
+        double snapshot = alone_ns([&] { copy(cell); });
+        double bare_copy = alone_ns([&] { copy(robust); });
+        state.SetIterationTime(change / 1e9);
+        report(state, {{"change", change},
+                       {"read", read},
+                       {"snapshot", snapshot},
+                       {"change_ratio", change / bare_change},
+                       {"read_ratio", read / bare_read},
+                       {"snapshot_ratio", snapshot / bare_copy}});
+    }
+}
+
+BENCHMARK(cell_alone)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+
+} // namespace
