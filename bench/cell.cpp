@@ -167,7 +167,7 @@ template <class Shared, size_t size> Times copies_ns(double pause_ns)
     };
     together_ns(
         [&] {
-            for (double end = now_ns() + 2e8; copy_ns.size() < batches && now_ns() < end;)
+            for (double begun = now_ns(); copy_ns.size() < (now_ns() < begun + 2e8 ? batches : 1);)
                 batch();
             enough.store(true, std::memory_order_relaxed);
         },
