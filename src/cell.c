@@ -187,9 +187,10 @@ static int finish(rbx_cell **cell, rbx_cell *made, int err)
     if (!made->read_only) {
         made->scratch = aligned_alloc(LINE, made->stride * sizeof(uint64_t));
         if (!made->scratch) {
+            err = rbx_fail(-ENOMEM, "cannot allocate %zu bytes for changes of a cell: %m",
+                           made->size);
             rbx_cell_close(made);
-            return rbx_fail(-ENOMEM, "cannot allocate %zu bytes for changes of a cell: %m",
-                            made->size);
+            return err;
         }
     }
     *cell = made;
