@@ -2,6 +2,6 @@
 /* sync-acts.c: all of them. */
 #include "sync.h"
 
-extern const struct act mutex_acts[];
+extern const struct act cell_acts[], mutex_acts[];
 
-const struct act *const plays[] = {mutex_acts, NULL};
+const struct act *const plays[] = {mutex_acts, cell_acts, NULL};
