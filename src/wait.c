@@ -60,7 +60,6 @@ void rbx_wait_a_little(uint64_t ns)
     while (rbx_clock_monotonic() - begun < ns);
 }
 
-#define SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
 #define SPINNER_SLICE_NS 1000000U
 
 int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, bool in_process,
@@ -175,14 +174,9 @@ static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *pa
     }
 }
 
-/* A wait of this length has ended: would a spin have been worth it? */
 static void adapt(rbx_patience *patience, uint64_t waited_ns)
 {
-    uint32_t spin = patience->spin_ns, most = patience->most_ns, least = most / SPIN_SHARE;
-    if (waited_ns < 2 * (uint64_t)most)
-        patience->spin_ns = spin < most / 2 ? spin * 2 + 1 : most;
-    else
-        patience->spin_ns = spin / 2 > least ? spin / 2 : least;
+    patience->spin_ns = rbx_spin_after(patience->spin_ns, patience->most_ns, waited_ns);
 }
 
 int rbx_wait_change(rbx_bell *bell, const struct rbx_awaited *awaited, uint64_t slice_ns,
@@ -197,7 +191,7 @@ int rbx_wait_change(rbx_bell *bell, const struct rbx_awaited *awaited, uint64_t 
     bool yields = patience->how == RBX_WAIT_YIELD || patience->same_core;
     uint64_t slice_ends =
         earlier(begun + (never_sleeps ? earlier(SPINNER_SLICE_NS, slice_ns) : slice_ns), deadline);
-    uint64_t spin = patience->same_core ? patience->most_ns / SPIN_SHARE : patience->spin_ns;
+    uint64_t spin = patience->same_core ? patience->most_ns / RBX_SPIN_SHARE : patience->spin_ns;
     uint64_t spin_ends = never_sleeps ? slice_ends : earlier(begun + spin, slice_ends);
     if (spin_ends > begun && sees_until(&wait, spin_ends, yields)) {
         adapt(patience, 0);

@@ -35,6 +35,18 @@ int rbx_patience_init(rbx_patience *patience, const rbx_wait_options *options, b
 /* When a timeout that begins now ends. Never 0. */
 uint64_t rbx_wait_deadline(uint64_t timeout_ns);
 
+#define RBX_SPIN_SHARE 16 /* the shortest spin, as a share of the longest */
+
+/* A wait of this length has ended: how long the next spin is to be, given the last one and the
+   longest. Would a spin have been worth it? */
+static inline uint32_t rbx_spin_after(uint32_t spin_ns, uint32_t most_ns, uint64_t waited_ns)
+{
+    uint32_t least = most_ns / RBX_SPIN_SHARE;
+    if (waited_ns < 2 * (uint64_t)most_ns)
+        return spin_ns < most_ns / 2 ? spin_ns * 2 + 1 : most_ns;
+    return spin_ns / 2 > least ? spin_ns / 2 : least;
+}
+
 /* A word that somebody waits for: until it says something else than it did. */
 struct rbx_watched {
     const rbx_atomic64 *word;

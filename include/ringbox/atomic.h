@@ -54,9 +54,14 @@ typedef _Atomic uint32_t rbx_atomic32;
 #define rbx_full_fence() atomic_thread_fence(memory_order_seq_cst)
 #define rbx_acquire_fence() atomic_thread_fence(memory_order_acquire)
 #define rbx_release_fence() atomic_thread_fence(memory_order_release)
+#define rbx_or_release(at, bits) atomic_fetch_or_explicit((at), (bits), memory_order_release)
 #define rbx_or_seq_cst(at, bits) atomic_fetch_or_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_and_seq_cst(at, bits) atomic_fetch_and_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_add_seq_cst(at, more) atomic_fetch_add_explicit((at), (more), memory_order_seq_cst)
+/* On failure *expected is what it says, acquired too. */
+#define rbx_swap_if_acquire(at, expected, value)                                                   \
+    atomic_compare_exchange_strong_explicit((at), (expected), (value), memory_order_acquire,       \
+                                            memory_order_acquire)
 #define rbx_swap_if_seq_cst(at, expected, value)                                                   \
     atomic_compare_exchange_strong_explicit((at), (expected), (value), memory_order_seq_cst,       \
                                             memory_order_seq_cst)

@@ -8,6 +8,7 @@
 #include <ringbox/box.h>
 #include <ringbox/cell.h>
 #include <ringbox/error.h>
+#include <ringbox/event.h>
 #include <ringbox/hot.h>
 #include <ringbox/locked.h>
 #include <ringbox/message.h>

@@ -297,6 +297,15 @@ void rbx_fd_move(struct rbx_fd *to, struct rbx_fd *from)
     unlock_list(state);
 }
 
+int rbx_fd_let_go(struct rbx_fd *f)
+{
+    int state = lock_list(), fd = f->fd;
+    unlist(f);
+    *f = RBX_FD_CLOSED;
+    unlock_list(state);
+    return fd;
+}
+
 void rbx_fd_give_away(struct rbx_fd *f)
 {
     if (!rbx_fd_is_open(f))

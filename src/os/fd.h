@@ -57,6 +57,8 @@ int rbx_fd_send(const struct rbx_fd *fds, size_t count, int sock, const void *me
 bool rbx_fd_is_writable(const struct rbx_fd *f);
 /* `to`, which is closed, takes over the descriptor. */
 void rbx_fd_move(struct rbx_fd *to, struct rbx_fd *from);
+/* Takes it off the list: fork() does not close it any more. Its descriptor, which stays open. */
+int rbx_fd_let_go(struct rbx_fd *f);
 /* Closes, and unlocks what this description has locked even where copies of it live on. */
 void rbx_fd_close(struct rbx_fd *f);
 /* Closes a description that has been sent, and so is another's to lock. */

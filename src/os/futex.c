@@ -34,3 +34,8 @@ void rbx_futex_wake(const void *word, bool in_process)
 {
     syscall(futex_call, word, operation(FUTEX_WAKE, in_process), INT_MAX, NULL, NULL, 0);
 }
+
+bool rbx_futex_wake_one(const void *word, bool in_process)
+{
+    return syscall(futex_call, word, operation(FUTEX_WAKE, in_process), 1, NULL, NULL, 0) > 0;
+}

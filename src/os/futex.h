@@ -16,5 +16,7 @@
 int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process);
 /* Wakes everyone. */
 void rbx_futex_wake(const void *word, bool in_process);
+/* Wakes one; false: nobody slept. */
+bool rbx_futex_wake_one(const void *word, bool in_process);
 
 #endif

@@ -50,6 +50,8 @@ void *explore_copy(void *to, const void *from, size_t size);
 #define rbx_swap_if_seq_cst(at, expected, word) EXPLORE_BY_WIDTH(at, swap)(at, expected, word)
 /* It may fail for no reason, but never does here. */
 #define rbx_swap_if_release(at, expected, word) rbx_swap_if_seq_cst(at, expected, word)
+#define rbx_swap_if_acquire(at, expected, word) rbx_swap_if_seq_cst(at, expected, word)
+#define rbx_or_release(at, bits) rbx_or_seq_cst(at, bits)
 #define rbx_or_seq_cst(at, bits) EXPLORE_BY_WIDTH(at, change)(at, EXPLORE_OR, bits)
 #define rbx_and_seq_cst(at, bits) EXPLORE_BY_WIDTH(at, change)(at, EXPLORE_AND, bits)
 #define rbx_add_seq_cst(at, more) EXPLORE_BY_WIDTH(at, change)(at, EXPLORE_ADD, more)
