@@ -301,7 +301,7 @@ static int answers_by_name(void *arg)
 
 Test(event, of_two_processes_that_take_turns_loses_no_wake_up)
 {
-    static const int rounds[KINDS] = {100000, 3000, 100000};
+    static const int rounds[KINDS] = {100000, 1000, 100000};
     names[0] = own_name("there");
     names[1] = own_name("back");
     for (int kind = 0; kind < KINDS; kind++) {
