@@ -56,7 +56,7 @@ struct note {
 
 /* Shared by all. */
 static struct state {
-    _Atomic uint32_t failures, through, over;
+    _Atomic uint32_t failures, through, over, away;
     _Atomic uint64_t sleeps, late; /* those that ended by time-out */
     struct note notes[EVENTS];
     char first_failure[256];
@@ -189,6 +189,15 @@ static void set_for_others(void)
     set_and_note(THERE);
 }
 
+/* Until another has got through: so somebody who sleeps must have been woken. */
+static void stay_away(uint32_t through)
+{
+    if (atomic_fetch_add(&state->away, 1) + 1 < mode.waiters)
+        while (atomic_load(&state->through) == through && !atomic_load(&state->over) && is_well())
+            sched_yield();
+    atomic_fetch_sub(&state->away, 1);
+}
+
 static void wait_for_it(void)
 {
     for (;;) {
@@ -196,8 +205,10 @@ static void wait_for_it(void)
         waits(THERE);
         if (atomic_load(&state->over) || !is_well())
             break;
-        atomic_fetch_add(&state->through, 1);
+        uint32_t through = atomic_fetch_add(&state->through, 1) + 1;
         set_and_note(BACK);
+        if (draw(4) == 0)
+            stay_away(through);
     }
     rbx_event_set(me->events[THERE]); /* the next one goes, too */
     rbx_event_set(me->events[BACK]);
