@@ -118,7 +118,7 @@ static int finish(rbx_event **event, rbx_event *made, int err, const rbx_event_o
     view->busy = made->object.shape.flags & BUSY;
     view->in_process = made->object.in_process;
     view->single_core = rbx_thread_only_core() >= 0;
-    view->most_ns = view->single_core ? 0 : longest_spin(options);
+    view->most_ns = longest_spin(options) / (view->single_core ? RBX_SPIN_SHARE : 1);
     atomic_init(&view->spin_ns, view->most_ns);
     *event = made;
     return 0;

@@ -68,7 +68,8 @@ typedef struct rbx_event_options {
     bool manual;         /* lets all through until it is reset, rather than one */
     bool set;            /* a new one is set from the beginning */
     uint32_t spin_ns;    /* RBX_EVENT_FUTEX: through this handle waits spin at most this long before
-                            they sleep; 0 means RBX_SPIN_NS, and RBX_NO_SPIN not at all */
+                            they sleep; 0 means RBX_SPIN_NS, and RBX_NO_SPIN not at all. Opened
+                          by a thread that may use one core only they spin less, and yield */
     rbx_box_options box; /* where a named event lives; `size`, `tag`, `raw` and `init` are not
                             yours */
 } rbx_event_options;

@@ -31,7 +31,8 @@ struct rbx_event_view {
     bool manual;
     bool busy;
     bool in_process;  /* nobody in another process sleeps on it */
-    bool single_core; /* who would set it needs the core on which this process waits */
+    bool single_core; /* whoever sets it may need the core on which this process waits: yields
+                         rather than spins */
     uint32_t most_ns; /* the longest spin */
     /* The next one. All threads that wait through the handle adapt it, and it is only a guess:
        relaxed, and one may overwrite what another has learnt. */
