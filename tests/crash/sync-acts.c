@@ -5,3 +5,6 @@
 extern const struct act cell_acts[], mutex_acts[];
 
 const struct act *const plays[] = {mutex_acts, cell_acts, NULL};
+extern const struct act event_acts[], mutex_acts[];
+
+const struct act *const plays[] = {event_acts, mutex_acts, NULL};
