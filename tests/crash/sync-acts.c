@@ -2,9 +2,6 @@
 /* sync-acts.c: all of them. */
 #include "sync.h"
 
-extern const struct act cell_acts[], mutex_acts[];
+extern const struct act cell_acts[], event_acts[], mutex_acts[];
 
-const struct act *const plays[] = {mutex_acts, cell_acts, NULL};
-extern const struct act event_acts[], mutex_acts[];
-
-const struct act *const plays[] = {event_acts, mutex_acts, NULL};
+const struct act *const plays[] = {mutex_acts, event_acts, cell_acts, NULL};
