@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "box/handle.h"
 #include "box/life.h"
@@ -105,6 +106,37 @@ void *rbx_box_fit(const rbx_box *box, size_t size, size_t alignment)
         return NULL;
     }
     return box->data;
+}
+
+static int check_range(const rbx_box *box, size_t offset, const void *buffer, size_t size)
+{
+    int err = rbx_handle_check(box);
+    if (err < 0)
+        return err;
+    if (!buffer && size > 0)
+        return rbx_fail(-EINVAL, "no buffer for %zu bytes of box '%s'", size, box->name.text);
+    if (offset > box->size || size > box->size - offset)
+        return rbx_fail(-ERANGE, "box '%s' has %zu bytes, not %zu from %zu on", box->name.text,
+                        box->size, size, offset);
+    return 0;
+}
+
+int rbx_box_read(const rbx_box *box, size_t offset, void *buffer, size_t size)
+{
+    int err = check_range(box, offset, buffer, size);
+    if (err == 0 && size > 0)
+        memcpy(buffer, (const char *)box->data + offset, size);
+    return err;
+}
+
+int rbx_box_write(rbx_box *box, size_t offset, const void *buffer, size_t size)
+{
+    int err = check_range(box, offset, buffer, size);
+    if (err == 0 && box->read_only)
+        return rbx_fail(-EACCES, "box '%s' was opened read-only", box->name.text);
+    if (err == 0 && size > 0)
+        memcpy((char *)box->data + offset, buffer, size);
+    return err;
 }
 
 /* What can be said only of a box with a header and a name, and by a handle of this process. */

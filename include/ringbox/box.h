@@ -142,6 +142,14 @@ RBX_API bool rbx_box_was_created(const rbx_box *box); /* by this handle */
 #endif
 RBX_API void *rbx_box_fit(const rbx_box *box, size_t size, size_t alignment);
 
+/*
+ * Copies a part of the payload, of any box, out to `buffer` or in from it, and nothing that is not
+ * in the box: -ERANGE. In a read-only one nothing is written: -EACCES. Others may change the bytes
+ * while they are copied.
+ */
+RBX_API int rbx_box_read(const rbx_box *box, size_t offset, void *buffer, size_t size);
+RBX_API int rbx_box_write(rbx_box *box, size_t offset, const void *buffer, size_t size);
+
 /* Gives ownership up: the name stays (RBX_KEEP). -EPERM when this handle does not own the box. */
 RBX_API int rbx_box_leak(rbx_box *box);
 

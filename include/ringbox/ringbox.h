@@ -15,6 +15,7 @@
 #include <ringbox/mpmc.h>
 #include <ringbox/mutex.h>
 #include <ringbox/ring.h>
+#include <ringbox/sem.h>
 #include <ringbox/spsc.h>
 #include <ringbox/version.h>
 #include <ringbox/wait.h>

@@ -19,6 +19,7 @@
 /* Held whenever a descriptor of ours may exist that is not on the list, and across fork(). */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rbx_fd list = {.fd = -1, .prev = &list, .next = &list};
+static uint32_t forks; /* written while a new process has only one thread */
 
 static void fork_prepare(void)
 {
@@ -38,7 +39,13 @@ static void fork_child(void)
         *f = RBX_FD_CLOSED;
     }
     list.prev = list.next = &list;
+    forks++;
     pthread_mutex_unlock(&list_lock);
+}
+
+uint32_t rbx_fd_forks(void)
+{
+    return forks;
 }
 
 static int fork_handlers;

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct rbx_fd {
     int fd; /* -1 when closed */
@@ -32,6 +33,10 @@ static inline bool rbx_fd_is_open(const struct rbx_fd *f)
 {
     return f->fd >= 0;
 }
+
+/* How many forks have led to this process since the library was loaded: who remembers the number
+   can tell whether it is in a child. */
+uint32_t rbx_fd_forks(void);
 
 /* Existing file; a symbolic link is -ELOOP, and opening never waits. */
 int rbx_fd_open(struct rbx_fd *f, int dir, const char *path, enum rbx_fd_access access);
