@@ -59,7 +59,7 @@ int rbx_sysvsem_set_all(int32_t id, const uint16_t *values)
 
 int rbx_sysvsem_look(int32_t id, struct rbx_sysvsem_facts *facts)
 {
-    struct semid_ds status;
+    struct semid_ds status = {.sem_otime = 0};
     int err = answer(semctl(id, 0, IPC_STAT, (union argument){.status = &status}));
     if (err < 0)
         return err;

@@ -76,7 +76,7 @@ void rbx_sem_count(rbx_sem *sem, uint32_t index, struct rbx_sem_parts parts);
 
 static inline struct rbx_sem_parts rbx_sem_all(uint32_t n, bool undo)
 {
-    return undo ? (struct rbx_sem_parts){.undo = n} : (struct rbx_sem_parts){.plain = n};
+    return (struct rbx_sem_parts){.plain = undo ? 0 : n, .undo = undo ? n : 0};
 }
 
 #endif

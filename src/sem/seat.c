@@ -23,12 +23,13 @@ static int give_back(rbx_sem *sem, uint32_t seat)
     for (uint32_t i = 0; i < sem->members; i++) {
         uint32_t value, account;
         int err = rbx_sem_set_on_undo(sem, seat, i, &account);
-        if (err == 0)
-            err = rbx_sem_set_value(sem, i, &value);
         if (err < 0)
             return err;
         if (account == 0)
             continue;
+        err = rbx_sem_set_value(sem, i, &value);
+        if (err < 0)
+            return err;
         const struct rbx_sem_change change = {
             .member = i,
             .value = account < RBX_SEM_MAX - value ? value + account : RBX_SEM_MAX,

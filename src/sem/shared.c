@@ -61,20 +61,29 @@ static void change(rbx_sem *sem, uint32_t index, uint32_t value, bool on_account
     rbx_sem_set_change(sem, &change);
 }
 
+/* Whether this handle may have n units more on undo. */
+static int check_undo(rbx_sem *sem, const struct request *request)
+{
+    if (!request->undo)
+        return 0;
+    if (request->n > RBX_SEM_MAX - on_undo(sem, request->index))
+        return rbx_sem_too_many(sem, request->index, request->n, RBX_SEM_MAX);
+    return rbx_sem_seat_take(sem);
+}
+
 /* -EAGAIN, without a sentence: there are too few units. */
 static int take(rbx_sem *sem, const struct request *request)
 {
-    uint32_t index = request->index, n = request->n, value, account = on_undo(sem, index);
-    int err = request->undo ? rbx_sem_seat_take(sem) : 0;
-    if (err == 0 && request->undo && n > RBX_SEM_MAX - account)
-        return rbx_sem_too_many(sem, index, n, RBX_SEM_MAX);
-    if (err == 0)
-        err = rbx_sem_set_value(sem, index, &value);
+    uint32_t index = request->index, n = request->n, value;
+    int err = check_undo(sem, request);
+    if (err < 0)
+        return err;
+    err = rbx_sem_set_value(sem, index, &value);
     if (err < 0)
         return err;
     if (value < n)
         return -EAGAIN;
-    change(sem, index, value - n, request->undo, account + n);
+    change(sem, index, value - n, request->undo, on_undo(sem, index) + n);
     rbx_sem_count(sem, index, rbx_sem_all(n, request->undo));
     return 0;
 }

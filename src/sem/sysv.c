@@ -136,7 +136,7 @@ static int check_values(const char *key, const rbx_sem_options *options)
 
 int rbx_sem_sysv_open(rbx_sem *sem, const char *key, const rbx_sem_options *options)
 {
-    struct rbx_name name;
+    struct rbx_name name = {.backing = RBX_SYSV};
     int err = check_options(key, &options->box);
     if (err == 0)
         err = check_values(key, options);
