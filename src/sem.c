@@ -166,6 +166,7 @@ static rbx_sem *new_handle(const struct rbx_sem_kind *kind)
     }
     made->kind = kind;
     made->forks = rbx_fd_forks();
+    made->to_wake = RBX_SEM_NONE;
     atomic_store_explicit(&made->seat, RBX_SEM_NO_SEAT, memory_order_relaxed);
     return made;
 }

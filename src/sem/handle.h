@@ -43,6 +43,7 @@ struct rbx_sem {
     /* In shared memory. */
     uint32_t seats;
     _Atomic int32_t seat; /* where this handle sits, or RBX_SEM_NO_SEAT; written under the lock */
+    uint32_t to_wake;     /* under the lock: the member whose sleepers are still to be woken */
 
     /* System V. */
     int32_t id;
@@ -51,6 +52,7 @@ struct rbx_sem {
 };
 
 #define RBX_SEM_NO_SEAT (-1)
+#define RBX_SEM_NONE UINT32_MAX /* as to_wake */
 
 extern const struct rbx_sem_kind rbx_sem_shared;
 extern const struct rbx_sem_kind rbx_sem_sysv;

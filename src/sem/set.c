@@ -86,7 +86,16 @@ static bool apply(rbx_sem *sem, const struct rbx_sem_change *change)
 
 static void wake(const rbx_sem *sem, uint32_t index)
 {
-    rbx_futex_wake(&rbx_sem_set_member(sem, index)->bell, sem->object.in_process);
+    if (index != RBX_SEM_NONE)
+        rbx_futex_wake(&rbx_sem_set_member(sem, index)->bell, sem->object.in_process);
+}
+
+/* They are woken when they can have the lock, or, for a second member, at once. */
+static void wake_later(rbx_sem *sem, uint32_t index)
+{
+    if (sem->to_wake != index)
+        wake(sem, sem->to_wake);
+    sem->to_wake = index;
 }
 
 /*
@@ -107,7 +116,7 @@ void rbx_sem_set_change(rbx_sem *sem, const struct rbx_sem_change *change)
     rbx_store_release(&journal->valid, 0); /* J1: after the change; pairs with J1 in replay */
     rbx_compiler_barrier();
     if (sleepers)
-        wake(sem, change->member);
+        wake_later(sem, change->member);
 }
 
 /* Does what one who died has begun. */
@@ -126,7 +135,7 @@ static int replay(rbx_sem *sem)
         return damaged(sem, "its journal for member", change.member, change.value);
     apply(sem, &change);
     rbx_store_release(&journal->valid, 0); /* J1: after the change; pairs with J1 in replay */
-    wake(sem, change.member);              /* whom the dead one may not have woken */
+    wake_later(sem, change.member);        /* whom the dead one may not have woken */
     return 0;
 }
 
@@ -136,6 +145,7 @@ static int replay(rbx_sem *sem)
 static int recover(rbx_sem *sem)
 {
     struct rbx_sem_set *set = rbx_sem_set_of(sem);
+    sem->to_wake = RBX_SEM_NONE; /* in case that a thread of ours has died */
     int err = replay(sem);
     if (err == 0)
         rbx_os_mutex_consistent(&set->lock);
@@ -168,7 +178,10 @@ int rbx_sem_set_lock(rbx_sem *sem, uint64_t deadline)
 
 void rbx_sem_set_unlock(rbx_sem *sem)
 {
+    uint32_t index = sem->to_wake;
+    sem->to_wake = RBX_SEM_NONE;
     rbx_os_mutex_unlock(&rbx_sem_set_of(sem)->lock);
+    wake(sem, index);
 }
 
 /* ---- sleeping ------------------------------------------------------------------------------ */
