@@ -199,6 +199,35 @@ Test(sem, wakes_as_many_waiters_as_it_gets_units)
     closes(sem);
 }
 
+enum { ROUNDS = 500 };
+
+static int answers_every_round(void *name)
+{
+    rbx_sem *sem;
+    if (rbx_sem_open(&sem, name, NULL) < 0)
+        return 1;
+    for (int i = 0; i < ROUNDS; i++)
+        if (rbx_sem_wait(sem, 0, RBX_SEM_UNDO) < 0 || rbx_sem_add(sem, 1, 1) < 0 ||
+            rbx_sem_done(sem, 0) < 0 || rbx_sem_wait(sem, 0, 0) < 0)
+            return 1;
+    return rbx_sem_close(sem);
+}
+
+Test(sem, wakes_a_waiter_at_once_and_not_only_after_a_slice)
+{
+    const char *name = own_name("sem");
+    rbx_sem *sem = opened_sem(name, 2, 0);
+    struct child other = start_running(answers_every_round, (void *)(uintptr_t)name);
+    for (int i = 0; i < ROUNDS; i++) { /* each a slice long, they would outlast this test */
+        succeeds(rbx_sem_add(sem, 0, 1));
+        succeeds(rbx_sem_wait(sem, 1, 0));
+        succeeds(rbx_sem_wait_zero(sem, 0, RBX_FOREVER));
+    }
+    cr_assert_eq(said(&other), 0);
+    cr_assert_eq(finish(&other), 0);
+    closes(sem);
+}
+
 static void *puts_one_in_later(void *sem)
 {
     usleep(20000);
