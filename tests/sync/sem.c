@@ -368,10 +368,11 @@ Test(sem, gets_back_what_a_closed_handle_had_on_undo_and_nothing_else)
 Test(sem, has_no_more_holders_than_seats_and_the_dead_keep_none)
 {
     const char *name = own_name("sem");
-    rbx_sem *sem, *other;
-    const rbx_sem_options options = {.initial = 9, .seats = 1};
+    rbx_sem *sem, *other, *viewer;
+    const rbx_sem_options options = {.count = 2, .initial = 9, .seats = 1};
     succeeds(rbx_sem_open(&sem, name, &options));
     other = joined_sem(name);
+    viewer = joined_sem(name);
     struct child holder = start(takes_two_on_undo_and_one_for_good, (void *)(uintptr_t)name);
     refuses(-EBUSY, "has 1 living handles", rbx_sem_wait(sem, 0, RBX_SEM_UNDO));
     succeeds(rbx_sem_wait(sem, 0, 0));
@@ -380,8 +381,11 @@ Test(sem, has_no_more_holders_than_seats_and_the_dead_keep_none)
     has(sem, 0, 6);
     refuses(-EBUSY, "seats", rbx_sem_try_wait(other, 0, RBX_SEM_UNDO));
     closes(sem);
-    succeeds(rbx_sem_try_wait(other, 0, RBX_SEM_UNDO));
+    succeeds(rbx_sem_try_wait(other, 1, RBX_SEM_UNDO));
     closes(other);
+    has(viewer, 0, 7); /* all but the two that were taken for good */
+    has(viewer, 1, 9);
+    closes(viewer);
 }
 
 Test(sem, is_not_zero_for_good_while_a_dead_process_has_units)
