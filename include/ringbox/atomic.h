@@ -55,6 +55,12 @@ typedef _Atomic uint32_t rbx_atomic32;
 #define rbx_acquire_fence() atomic_thread_fence(memory_order_acquire)
 #define rbx_release_fence() atomic_thread_fence(memory_order_release)
 #define rbx_or_release(at, bits) atomic_fetch_or_explicit((at), (bits), memory_order_release)
+#define rbx_load_seq_cst(at) atomic_load_explicit((at), memory_order_seq_cst)
+/* Stores, and says what was there. */
+#define rbx_exchange_seq_cst(at, value)                                                            \
+    atomic_exchange_explicit((at), (value), memory_order_seq_cst)
+#define rbx_exchange_release(at, value)                                                            \
+    atomic_exchange_explicit((at), (value), memory_order_release)
 #define rbx_or_seq_cst(at, bits) atomic_fetch_or_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_and_seq_cst(at, bits) atomic_fetch_and_explicit((at), (bits), memory_order_seq_cst)
 #define rbx_add_seq_cst(at, more) atomic_fetch_add_explicit((at), (more), memory_order_seq_cst)

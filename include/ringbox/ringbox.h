@@ -16,6 +16,7 @@
 #include <ringbox/mutex.h>
 #include <ringbox/ring.h>
 #include <ringbox/sem.h>
+#include <ringbox/rwlock.h>
 #include <ringbox/spsc.h>
 #include <ringbox/version.h>
 #include <ringbox/wait.h>

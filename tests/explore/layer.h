@@ -31,6 +31,7 @@ bool explore_swap64(rbx_atomic64 *at, uint64_t *expected, uint64_t value);
 bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value);
 uint64_t explore_change64(rbx_atomic64 *at, enum explore_change how, uint64_t value);
 uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t value);
+uint32_t explore_exchange32(rbx_atomic32 *at, uint32_t value);
 void explore_fence(void);
 /* Between two looks: on with it when what was seen has changed; else patience has run out. */
 void explore_pause(void);
@@ -56,6 +57,9 @@ void *explore_copy(void *to, const void *from, size_t size);
 #define rbx_and_seq_cst(at, bits) EXPLORE_BY_WIDTH(at, change)(at, EXPLORE_AND, bits)
 #define rbx_add_seq_cst(at, more) EXPLORE_BY_WIDTH(at, change)(at, EXPLORE_ADD, more)
 #define rbx_full_fence() explore_fence()
+#define rbx_load_seq_cst(at) rbx_load_relaxed(at)
+#define rbx_exchange_seq_cst(at, word) explore_exchange32(at, word)
+#define rbx_exchange_release(at, word) explore_exchange32(at, word)
 #define rbx_compiler_barrier() ((void)0)
 
 /*
