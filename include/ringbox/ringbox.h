@@ -15,8 +15,8 @@
 #include <ringbox/mpmc.h>
 #include <ringbox/mutex.h>
 #include <ringbox/ring.h>
-#include <ringbox/sem.h>
 #include <ringbox/rwlock.h>
+#include <ringbox/sem.h>
 #include <ringbox/spsc.h>
 #include <ringbox/version.h>
 #include <ringbox/wait.h>
