@@ -83,8 +83,8 @@ _Static_assert(sizeof(struct rbx_box_header) == RBX_HEADER_SIZE, "layout");
 #define RBX_LOCK_REPAIR (RBX_LOCK_BASE + 6)
 /* Every second byte from here on: for the endpoints of what lives in the box (src/ring/seat.h). */
 #define RBX_LOCK_SEATS (RBX_LOCK_BASE + ((uint64_t)1 << 20))
-/* From here on, as far as the payload is long: the byte of each seat of the locks and semaphores that
-   live there, by where in the payload the seat begins (src/sync/seat.h). */
+/* From here on, as far as the payload is long: the byte of each seat of the locks and semaphores
+   that live there, by where in the payload the seat begins (src/sync/seat.h). */
 #define RBX_LOCK_PAYLOAD (RBX_LOCK_BASE + ((uint64_t)1 << 48))
 /* One byte a handle, drawn at random, for its whole life: exclusive, or shared by a read-only
    handle, which is allowed no other. */

@@ -78,10 +78,11 @@ static int join(struct rbx_object *object, rbx_box *box, void *memory, size_t si
 
 /* ---- in a box of its own ------------------------------------------------------------------- */
 
-static int format_box(void *data, size_t size, void *plan)
+static int format_box(void *data, size_t size, void *arg)
 {
     (void)size;
-    return format(data, plan);
+    const struct rbx_object_plan *const *plan = arg;
+    return format(data, *plan);
 }
 
 /* What a box's own check cannot say as well: what is there instead. */
@@ -108,7 +109,7 @@ static int open_box(rbx_box **box, const char *name, const struct rbx_object_pla
         return join_any_size(box, name, wanted);
     wanted.size = (size_t)plan->shape.size;
     wanted.init = format_box;
-    wanted.init_arg = (void *)(uintptr_t)plan; /* which it only reads */
+    wanted.init_arg = &plan;
     int err = rbx_box_open(box, name, &wanted);
     if (err == -EPROTO && wanted.how == RBX_OPEN_OR_CREATE)
         err = join_any_size(box, name, *options);
