@@ -69,8 +69,13 @@ static int join(struct rbx_object *object, rbx_box *box, void *memory, size_t si
     int err = read_shape(&shape, memory, size, plan, box ? rbx_box_name(box) : "in memory");
     if (err < 0)
         return err;
-    *object = (struct rbx_object){
-        .box = box, .noun = plan->noun, .memory = memory, .shape = shape, .locks = RBX_FD_CLOSED};
+    *object = (struct rbx_object){.box = box,
+                                  .noun = plan->noun,
+                                  .memory = memory,
+                                  .shape = shape,
+                                  .locks = RBX_FD_CLOSED,
+                                  .counts_forks = plan->has_seats && (!box || box->raw),
+                                  .forks = rbx_fd_forks()};
     if (box)
         atomic_fetch_add(&box->users, 1);
     return 0;

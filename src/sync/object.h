@@ -77,6 +77,10 @@ struct rbx_object {
     bool owns_box;
     bool owns_memory;
     bool in_process; /* nobody in another process can see it */
+    /* Its seats are one process's, and no descriptor that fork() closes tells whose: `forks` does.
+     */
+    bool counts_forks;
+    uint32_t forks; /* of the process that opened it: see rbx_fd_forks */
 };
 
 /*
@@ -97,11 +101,12 @@ int rbx_object_close(struct rbx_object *object);
 /* The name of its box, or "in memory". */
 const char *rbx_object_name(const struct rbx_object *object);
 
-/* Whether this process opened the handle, rather than inherited it through fork(). Memory outside
-   of any box goes on as it is. */
+/* Whether this process opened the handle, rather than inherited it through fork(). One without
+   seats, in memory outside of any box, goes on as it is. */
 static inline bool rbx_object_is_ours(const struct rbx_object *object)
 {
-    return !object->box || rbx_handle_is_ours(object->box);
+    return (!object->box || rbx_handle_is_ours(object->box)) &&
+           (!object->counts_forks || object->forks == rbx_fd_forks());
 }
 
 int rbx_object_inherited(const struct rbx_object *object); /* -EBADF and a sentence */

@@ -422,6 +422,11 @@ const char *rbx_object_name(const struct rbx_object *object)
     return "explored";
 }
 
+uint32_t rbx_fd_forks(void)
+{
+    return 0;
+}
+
 int rbx_object_inherited(const struct rbx_object *object)
 {
     (void)object;

@@ -376,6 +376,28 @@ Test(rwlock, is_not_the_childs_after_fork)
     closes(other);
 }
 
+/* Its seat is the parent's, which a read or a close in the child would give away. */
+Test(rwlock, is_not_the_childs_after_fork_without_any_box_either)
+{
+    const size_t size = RBX_RWLOCK_BYTES(RBX_RWLOCK_SEATS);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(memory, MAP_FAILED);
+    rbx_rwlock *lock, *other, *third;
+    succeeds(rbx_rwlock_init(memory, size, NULL));
+    succeeds(rbx_rwlock_attach(&lock, NULL, memory, size));
+    succeeds(rbx_rwlock_attach(&other, NULL, memory, size));
+    succeeds(rbx_rwlock_read(lock));
+    cr_assert_eq(in_child(uses_what_it_inherited, lock), 0);
+    cr_assert_eq(rbx_rwlock_try_write(other), -EBUSY);
+    succeeds(rbx_rwlock_attach(&third, NULL, memory, size));
+    cr_assert_eq(described(lock).open, 3);
+    succeeds(rbx_rwlock_unlock(lock));
+    closes(lock);
+    closes(other);
+    closes(third);
+    munmap(memory, size);
+}
+
 /* ---- what is none, or damaged ---------------------------------------------------------------- */
 
 Test(rwlock, refuses_what_is_none)
