@@ -71,15 +71,15 @@ static int sit_down(struct rbx_rwlock *lock)
     if (err < 0)
         return err;
     uint32_t seat = (uint32_t)(lock->own - lock->seats);
-    /* D: before it says READING for the first time. Acquire, as somebody else may have raised it.
-     */
-    uint32_t used = rbx_load_acquire(&lock->shared->used);
+    /* D: before it says READING for the first time, also when somebody else has raised it. */
+    uint32_t used = rbx_load_seq_cst(&lock->shared->used);
     while (used <= seat && !rbx_swap_if_seq_cst(&lock->shared->used, &used, seat + 1))
         ;
     uint32_t opening = rbx_sync_seat_settle(&lock->own->who);
     lock->tag = rbx_rwlock_tag(opening) << RBX_RW_TAG_SHIFT;
     lock->me = rbx_turn_of(seat, opening);
-    rbx_store_relaxed(&lock->own->state, lock->tag | RBX_RW_IDLE); /* as idle as it was */
+    /* As idle as it was. Release: R, on behalf of who read from this seat before. */
+    rbx_store_release(&lock->own->state, lock->tag | RBX_RW_IDLE);
     return 0;
 }
 

@@ -40,7 +40,7 @@ static void send_back_readers(const struct rbx_rwlock *lock)
 {
     for (uint32_t i = 0, used = rbx_rwlock_used(lock); i < used; i++) {
         rbx_atomic32 *state = &lock->seats[i].state;
-        uint32_t seen = rbx_load_relaxed(state); /* the CAS knows better */
+        uint32_t seen = rbx_load_seq_cst(state); /* W */
         if (rbx_state_does(seen) == RBX_RW_WAITING &&
             rbx_swap_if_seq_cst(state, &seen, rbx_state_tag(seen) << RBX_RW_TAG_SHIFT))
             rbx_futex_wake(state, lock->object.in_process);
@@ -72,7 +72,7 @@ static bool take_turn(const struct rbx_rwlock *lock, uint64_t turn, uint64_t hei
     if (heir)
         kept |= RBX_TURN_READERS_WAIT | RBX_TURN_WRITERS_WAIT;
     while (rbx_turn_writer(turn) == dead)
-        if (rbx_swap_if_seq_cst(&lock->shared->turn, &turn, /* D for an heir; T */
+        if (rbx_swap_if_seq_cst(&lock->shared->turn, &turn, /* D for an heir; T, W */
                                 heir | (turn & kept) | (broke ? RBX_TURN_BROKEN : 0))) {
             if (!heir)
                 wake_waiting(lock, turn);
@@ -100,10 +100,11 @@ static enum writer look_at_writer(const struct rbx_rwlock *lock, uint64_t turn)
     return rbx_turn_writer(now) == rbx_turn_writer(turn) ? IS_NONSENSE : HAS_CHANGED;
 }
 
-/* Sets a flag as long as a writer has the turn; what it then is. */
+/* Sets a flag as long as a writer has the turn; what it then is. W: one that another has set does
+   as well, if it is there later than the own state. */
 static uint64_t ask(const struct rbx_rwlock *lock, uint64_t flag)
 {
-    uint64_t turn = rbx_load_acquire(&lock->shared->turn); /* T */
+    uint64_t turn = rbx_load_seq_cst(&lock->shared->turn); /* W, T */
     while (!rbx_turn_is_free(turn) && !(turn & flag))
         if (rbx_swap_if_seq_cst(&lock->shared->turn, &turn, turn | flag))
             turn |= flag;
@@ -180,7 +181,7 @@ static bool sleep_to_read(const struct rbx_rwlock *lock, uint64_t deadline)
     rbx_atomic32 *state = &lock->own->state;
     uint32_t waiting = lock->tag | RBX_RW_WAITING;
     uint64_t turn;
-    rbx_exchange_seq_cst(state, waiting); /* before READERS_WAIT: W-I6 */
+    rbx_exchange_seq_cst(state, waiting); /* W: before READERS_WAIT */
     do {
         turn = ask(lock, RBX_TURN_READERS_WAIT);
         if (!rbx_turn_is_free(turn))
@@ -325,8 +326,7 @@ static void grant(const struct rbx_rwlock *lock)
 {
     for (uint32_t i = 0, used = rbx_rwlock_used(lock); i < used; i++) {
         rbx_atomic32 *state = &lock->seats[i].state;
-        /* Relaxed: W-I6, its READERS_WAIT came later, and was seen with acquire. */
-        uint32_t seen = rbx_load_relaxed(state);
+        uint32_t seen = rbx_load_seq_cst(state); /* W */
         if (rbx_state_does(seen) == RBX_RW_WAITING &&
             rbx_swap_if_seq_cst(state, &seen, /* G */
                                 rbx_state_tag(seen) << RBX_RW_TAG_SHIFT | RBX_RW_READING))
@@ -346,10 +346,10 @@ int rbx_rwlock_hand_over(struct rbx_rwlock *lock, bool loses)
             turn |= RBX_TURN_LOST; /* if it is not so now, the CAS tells */
         } else if (turn & RBX_TURN_READERS_WAIT && grants > 0) {
             grants--;
-            rbx_and_seq_cst(&lock->shared->turn, ~RBX_TURN_READERS_WAIT);
+            rbx_and_seq_cst(&lock->shared->turn, ~RBX_TURN_READERS_WAIT); /* W */
             grant(lock);
             turn = rbx_load_acquire(&lock->shared->turn);
-        } else if (rbx_swap_if_seq_cst(&lock->shared->turn, &turn, /* T */
+        } else if (rbx_swap_if_seq_cst(&lock->shared->turn, &turn, /* T, W */
                                        turn & (RBX_TURN_BROKEN | RBX_TURN_LOST))) {
             wake_waiting(lock, turn);
             return 0;
@@ -367,7 +367,8 @@ void rbx_rwlock_bury(struct rbx_rwlock *lock, struct rbx_rwlock_seat *seat)
     uint64_t turn = rbx_load_relaxed(&lock->shared->turn);
     if (!rbx_turn_is_free(turn) && rbx_turn_seat(turn) == (uint32_t)(seat - lock->seats))
         take_turn(lock, turn, 0);
-    uint32_t state = rbx_load_relaxed(&seat->state); /* nobody acts on what it says */
+    /* R: handed on by sit_down, to a writer that sees only what that says. */
+    uint32_t state = rbx_load_acquire(&seat->state);
     uint32_t idle = rbx_state_tag(state) << RBX_RW_TAG_SHIFT;
     if (state != idle && rbx_exchange_seq_cst(&seat->state, idle) & RBX_RW_WATCHED)
         rbx_futex_wake(&seat->state, lock->object.in_process);

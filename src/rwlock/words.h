@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * words.h: the read-write lock's shared words, its handle, and the half of it that waits. What they
- * mean, and the order of accesses (D, T, G, R, K, S): docs/sync.md.
+ * mean, and the order of accesses (D, T, G, R, K, S, W): docs/sync.md.
  */
 #ifndef RBX_RWLOCK_WORDS_H
 #define RBX_RWLOCK_WORDS_H
