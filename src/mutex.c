@@ -13,14 +13,24 @@
 struct rbx_mutex {
     struct rbx_object object;
     struct rbx_os_mutex *shared;
-    /* Which thread of this process holds it through this handle (the address of its `self`), or
-       NULL. Only the holder writes it. Relaxed: its own word is what a thread looks for, and a
-       close that races with a lock is the caller's mistake. */
-    const char *_Atomic holder;
+    /* Which thread of this process holds it through this handle, by its number, or 0. Only the
+       holder writes it. Relaxed: its own number is what a thread looks for, and a close that races
+       with a lock is the caller's mistake. */
+    _Atomic uint64_t holder;
 };
 
-/* Found without a call, which would cost as much as the rest of what this adds to the C library. */
-static _Thread_local char self __attribute__((tls_model("initial-exec")));
+/* A thread's number, which no other ever has, as that of one that has died with the mutex stays in
+   `holder`. Found without a call, which would cost as much as the rest of what this adds to the C
+   library. */
+static _Thread_local uint64_t number __attribute__((tls_model("initial-exec")));
+static _Atomic uint64_t numbers;
+
+static inline uint64_t self(void)
+{
+    if (__builtin_expect(number == 0, 0))
+        number = atomic_fetch_add_explicit(&numbers, 1, memory_order_relaxed) + 1;
+    return number;
+}
 
 struct body {
     struct rbx_os_mutex mutex;
@@ -152,7 +162,7 @@ static inline int answer(rbx_mutex *mutex, int err)
 {
     if (err < 0 && err != -EOWNERDEAD)
         return refused(mutex, err);
-    atomic_store_explicit(&mutex->holder, &self, memory_order_relaxed);
+    atomic_store_explicit(&mutex->holder, self(), memory_order_relaxed);
     return err < 0 ? owner_died(mutex) : 0;
 }
 
@@ -183,7 +193,7 @@ int rbx_mutex_lock_for(rbx_mutex *mutex, uint64_t timeout_ns)
 static inline int check_held(const rbx_mutex *mutex)
 {
     int err = rbx_object_check(&mutex->object);
-    if (err < 0 || atomic_load_explicit(&mutex->holder, memory_order_relaxed) == &self)
+    if (err < 0 || atomic_load_explicit(&mutex->holder, memory_order_relaxed) == self())
         return err;
     return rbx_fail(-EPERM, "this thread does not hold mutex '%s', not through this handle",
                     rbx_object_name(&mutex->object));
@@ -205,7 +215,7 @@ int rbx_mutex_unlock(rbx_mutex *mutex)
     int err = check_held(mutex);
     if (err < 0)
         return err;
-    atomic_store_explicit(&mutex->holder, NULL, memory_order_relaxed);
+    atomic_store_explicit(&mutex->holder, 0, memory_order_relaxed);
     err = rbx_os_mutex_unlock(mutex->shared);
     return err < 0 ? rbx_fail(err, "cannot unlock mutex '%s': %m", rbx_object_name(&mutex->object))
                    : 0;
