@@ -291,7 +291,7 @@ int rbx_rwlock_wait_for_readers(struct rbx_rwlock *lock, uint64_t deadline)
 
 int rbx_rwlock_wait_to_write(struct rbx_rwlock *lock, uint64_t deadline)
 {
-    int spins = SPINS, err;
+    int spins = SPINS, tries = 2, err;
     for (;;) {
         uint64_t turn = rbx_load_acquire(&lock->shared->turn); /* T */
         if (turn & RBX_TURN_LOST)
@@ -306,6 +306,9 @@ int rbx_rwlock_wait_to_write(struct rbx_rwlock *lock, uint64_t deadline)
             continue;
         }
         err = await_turn(lock, lock->me, deadline, &spins);
+        /* However often a peer writes there something else. */
+        if (err == 0 && (deadline != RBX_RW_AT_ONCE || --tries == 0))
+            err = late(deadline);
         if (err == 1)
             break;
         if (err == -EAGAIN) {
