@@ -160,6 +160,9 @@ static int owner_died(const rbx_mutex *mutex)
 
 static inline int answer(rbx_mutex *mutex, int err)
 {
+    /* Nobody has it any more, though a thread of ours may have died with it. */
+    if (__builtin_expect(err == -ENOTRECOVERABLE, 0))
+        atomic_store_explicit(&mutex->holder, 0, memory_order_relaxed);
     if (err < 0 && err != -EOWNERDEAD)
         return refused(mutex, err);
     atomic_store_explicit(&mutex->holder, self(), memory_order_relaxed);

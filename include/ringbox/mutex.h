@@ -28,8 +28,10 @@
  *  - A wait goes on when a signal handler has run.
  *
  * It is the C library's robust mutex, whose holders the kernel knows by their thread ids: all that
- * share one must be in one PID namespace. A thread unlocks through the handle that it locked by.
- * One that ends while it holds the lock has died with it.
+ * share one must be in one PID namespace. While it is held there are pointers of the holder's in
+ * it: who can write to its memory must be trusted with it. A thread unlocks through the handle that
+ * it locked by. One that ends while it holds the lock has died with it; its handle can be closed
+ * once another thread has locked by it and unlocked, or was told -ENOTRECOVERABLE.
  */
 #ifndef RINGBOX_MUTEX_H
 #define RINGBOX_MUTEX_H

@@ -155,6 +155,18 @@ Test(mutex, of_a_thread_that_ended_with_it_goes_to_the_next)
     closes(mutex);
 }
 
+Test(mutex, that_is_lost_can_be_closed_where_a_thread_died_with_it)
+{
+    const char *name = own_name("mutex");
+    rbx_mutex *mutex = opened_mutex(name), *other = opened_mutex(name);
+    cr_assert_eq(elsewhere(mutex, rbx_mutex_lock), 0);
+    cr_assert_eq(rbx_mutex_lock(other), -EOWNERDEAD);
+    succeeds(rbx_mutex_unlock(other));
+    cr_assert_eq(rbx_mutex_lock(mutex), -ENOTRECOVERABLE);
+    closes(mutex);
+    closes(other);
+}
+
 /* The new thread has the dead one's stack, as a rule, and so all that it found by an address. */
 Test(mutex, is_not_that_of_a_thread_that_comes_after_one_that_died_with_it)
 {
