@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A peer that writes another turn whenever somebody looks who has it. */
+/* A peer that writes something else whenever somebody has looked. */
 #include "rwlock.h"
 
 #include "os/lock.h"
 #include "rwlock/words.h"
+#include "sem/set.h"
 
-TestSuite(rwlock_restless, .timeout = 20);
+TestSuite(restless, .timeout = 20);
 
 static struct rbx_rwlock_shared *disturbed;
 
@@ -19,7 +20,7 @@ int __wrap_rbx_lock_held(int fd, uint64_t byte)
     return 0;
 }
 
-Test(rwlock_restless, a_turn_that_never_stands_still_holds_up_nobody_for_longer_than_it_would_wait)
+Test(restless, a_turn_that_never_stands_still_holds_up_nobody_for_longer_than_it_would_wait)
 {
     rbx_box *box = made(own_name("box"), RBX_RWLOCK_BYTES(2));
     char *at = rbx_box_data(box);
@@ -40,4 +41,31 @@ Test(rwlock_restless, a_turn_that_never_stands_still_holds_up_nobody_for_longer_
     succeeds(rbx_rwlock_unlock(lock));
     closes(lock);
     succeeds(rbx_box_close(box));
+}
+
+static rbx_atomic32 *left;
+
+int __real_rbx_lock_drop(int fd, uint64_t byte);
+int __wrap_rbx_lock_drop(int fd, uint64_t byte);
+int __wrap_rbx_lock_drop(int fd, uint64_t byte)
+{
+    int err = __real_rbx_lock_drop(fd, byte);
+    if (left)
+        atomic_fetch_or(left, 1);
+    return err;
+}
+
+Test(restless, a_seat_that_looks_dead_again_holds_up_nobody_for_longer_than_it_would_wait)
+{
+    rbx_sem *sem;
+    succeeds(rbx_sem_open(&sem, own_name("sem"), NULL));
+    left = &rbx_sem_set_seat(sem, 1)->seat.openings;
+    atomic_store(left, 1);
+    refuses(-ETIMEDOUT, "as long as", rbx_sem_wait_zero(sem, 0, A_WHILE_NS));
+    refuses(-ETIMEDOUT, "as long as", rbx_sem_wait_zero(sem, 0, 0));
+    rbx_atomic32 *openings = left;
+    left = NULL;
+    succeeds(rbx_sem_wait_zero(sem, 0, 0)); /* of the last that looked dead */
+    cr_assert_eq(atomic_load(openings) & 1, 0);
+    succeeds(rbx_sem_close(sem));
 }
