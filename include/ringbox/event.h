@@ -96,7 +96,8 @@ RBX_API int rbx_event_attach(rbx_event **event, rbx_box *box, void *memory, size
 /* No thread may be in a call on it. NULL is fine. Else as rbx_box_close. */
 RBX_API int rbx_event_close(rbx_event *event);
 
-/* These answer -EBADF on a handle inherited through fork(), but for an fd event. */
+/* These answer -EBADF on a handle inherited through fork(), but for an fd event, and one attached
+   in no box. */
 RBX_API int rbx_event_set(rbx_event *event);
 RBX_API int rbx_event_reset(rbx_event *event);
 /* 1 or 0: what it was at that moment. */

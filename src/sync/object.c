@@ -138,6 +138,7 @@ static int open_private(struct rbx_object *object, const struct rbx_object_plan 
         return err;
     }
     object->owns_memory = object->in_process = true;
+    object->forks = rbx_fd_forks();
     return 0;
 }
 

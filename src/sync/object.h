@@ -76,6 +76,7 @@ struct rbx_object {
         locks; /* a description of this handle's own, for seats in a box of the caller's */
     bool owns_box;
     bool owns_memory;
+    uint32_t forks;  /* of the process that opened it: see rbx_fd_forks */
     bool in_process; /* nobody in another process can see it */
     /* Its seats are one process's, and no descriptor that fork() closes tells whose: `forks` does.
      */
@@ -107,6 +108,14 @@ static inline bool rbx_object_is_ours(const struct rbx_object *object)
 {
     return (!object->box || rbx_handle_is_ours(object->box)) &&
            (!object->counts_forks || object->forks == rbx_fd_forks());
+/* Whether this process opened the handle, rather than inherited it through fork(): of memory of the
+   parent's own a child has a copy, in which nobody else does anything. Memory of the caller's,
+   outside of any box, goes on as it is. */
+static inline bool rbx_object_is_ours(const struct rbx_object *object)
+{
+    if (object->box)
+        return rbx_handle_is_ours(object->box);
+    return !object->owns_memory || object->forks == rbx_fd_forks();
 }
 
 int rbx_object_inherited(const struct rbx_object *object); /* -EBADF and a sentence */

@@ -88,6 +88,16 @@ Test(event_place, in_a_box_is_not_the_childs_after_fork)
     closes(event);
 }
 
+Test(event_place, without_a_name_is_not_the_childs_after_fork)
+{
+    for (int kind = 0; kind < RBX_EVENT_FD; kind++) {
+        rbx_event *event = event_of(kind, false);
+        cr_assert_eq(in_child(uses_what_it_inherited, event), 0);
+        succeeds(rbx_event_set(event));
+        closes(event);
+    }
+}
+
 /* ---- What is refused ----------------------------------------------------------------------- */
 
 Test(event_place, is_joined_only_as_what_it_is)
