@@ -32,6 +32,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "os/fd.h"
 #include "os/mutex.h"
 #include "sync/object.h"
 #include "wait.h"
@@ -327,12 +328,24 @@ static inline uint64_t version_held(const rbx_cell *cell)
     return rbx_load_relaxed(&cell->shared->version);
 }
 
+/* Its callback forked, and has returned in the child as well: the mutex, and the change, are the
+   parent's. */
+static int came_back_in_child(rbx_cell *cell)
+{
+    atomic_store_explicit(&cell->held, false, memory_order_relaxed);
+    return rbx_fail(-EBADF, "a callback of cell '%s' forked: in the child it has done nothing",
+                    rbx_object_name(&cell->object));
+}
+
 static int read_until(rbx_cell *cell, rbx_cell_reader *fn, void *arg, uint64_t deadline)
 {
     int err = lock(cell, deadline);
     if (err < 0)
         return err;
+    uint32_t forks = rbx_fd_forks();
     int result = fn((const void *)buffer_of(cell, version_held(cell)), cell->size, arg);
+    if (rbx_fd_forks() != forks)
+        return came_back_in_child(cell);
     unlock(cell);
     return result;
 }
@@ -342,9 +355,12 @@ static int change_until(rbx_cell *cell, rbx_cell_changer *fn, void *arg, uint64_
     int err = lock(cell, deadline);
     if (err < 0)
         return err;
+    uint32_t forks = rbx_fd_forks();
     uint64_t version = version_held(cell);
     memcpy(cell->scratch, (const void *)buffer_of(cell, version), cell->size);
     int result = fn(cell->scratch, cell->size, arg);
+    if (rbx_fd_forks() != forks)
+        return came_back_in_child(cell);
     if (result >= 0)
         publish(cell, version + 1, cell->scratch);
     unlock(cell);

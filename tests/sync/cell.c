@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cell.h"
@@ -189,6 +190,71 @@ Test(cell, is_not_the_childs_after_fork)
     cr_assert_eq(in_child(uses_what_it_inherited, cell), 0);
     succeeds(rbx_cell_change(cell, add_one, NULL));
     is_whole(cell, 1);
+    closes(cell);
+}
+
+Test(cell, without_a_name_is_not_the_childs_after_fork)
+{
+    rbx_cell *cell = opened_pair(NULL);
+    cr_assert_eq(in_child(uses_what_it_inherited, cell), 0);
+    succeeds(rbx_cell_change(cell, add_one, NULL));
+    is_whole(cell, 1);
+    closes(cell);
+}
+
+struct return_ticket {
+    int wait[2]; /* the child comes back when it can read there */
+    pid_t child;
+};
+
+static int add_one_and_fork(void *value, size_t size, void *arg)
+{
+    struct return_ticket *ticket = arg;
+    char go;
+    ticket->child = fork();
+    if (ticket->child == 0 && read(ticket->wait[0], &go, 1) != 1)
+        _exit(2);
+    return add_one(value, size, NULL);
+}
+
+static int read_and_fork(const void *value, size_t size, void *arg)
+{
+    struct return_ticket *ticket = arg;
+    char go;
+    ticket->child = fork();
+    if (ticket->child == 0 && read(ticket->wait[0], &go, 1) != 1)
+        _exit(2);
+    return difference(value, size, NULL);
+}
+
+static int child_comes_back(struct return_ticket *ticket)
+{
+    int status;
+    cr_assert_eq(write(ticket->wait[1], "g", 1), 1);
+    cr_assert_eq(waitpid(ticket->child, &status, 0), ticket->child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Test(cell, is_left_alone_by_a_child_that_comes_back_from_a_callback)
+{
+    rbx_cell *cell = opened_pair(own_name("cell"));
+    struct return_ticket ticket;
+    cr_assert_eq(pipe(ticket.wait), 0);
+    int answer = rbx_cell_change(cell, add_one_and_fork, &ticket);
+    if (ticket.child == 0)
+        _exit(answer != -EBADF || rbx_cell_close(cell) != 0);
+    cr_assert_eq(answer, sizeof(struct pair));
+    for (int i = 0; i < 5; i++)
+        succeeds(rbx_cell_change(cell, add_one, NULL));
+    cr_assert_eq(child_comes_back(&ticket), 0);
+    is_whole(cell, 6);
+    answer = rbx_cell_read(cell, read_and_fork, &ticket);
+    if (ticket.child == 0)
+        _exit(answer != -EBADF || rbx_cell_close(cell) != 0);
+    succeeds(answer);
+    cr_assert_eq(child_comes_back(&ticket), 0);
+    close(ticket.wait[0]);
+    close(ticket.wait[1]);
     closes(cell);
 }
 
