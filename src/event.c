@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "event/handle.h"
+#include "os/clock.h"
 #include "os/eventfd.h"
 #include "os/thread.h"
 #include "wait.h"
@@ -252,15 +253,17 @@ static int try_fd(const rbx_event *event)
 
 static int wait_for_fd(const rbx_event *event, uint64_t deadline)
 {
-    for (;;) {
-        int err = try_fd(event);
-        if (err != -EAGAIN)
-            return err;
+    int err = try_fd(event);
+    while (err == -EAGAIN) {
         err = rbx_eventfd_wait(event->fd, deadline);
         if (err < 0)
             return err;
-        /* Another may be faster to take it. */
+        bool over = rbx_clock_monotonic() >= deadline;
+        err = try_fd(event); /* another may have been faster to take it, again and again */
+        if (err == -EAGAIN && over)
+            return -ETIMEDOUT;
     }
+    return err;
 }
 
 /* Why a wait has not got through. */

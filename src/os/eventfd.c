@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,10 +52,16 @@ int rbx_eventfd_set(int fd)
     return write(fd, &one, sizeof one) < 0 && errno != EAGAIN ? -errno : 0;
 }
 
+/* Without waiting also where somebody who shares it has made it a blocking one. (Linux 5.8; older
+   ones rely on O_NONBLOCK.) */
 int rbx_eventfd_take(int fd)
 {
     uint64_t count;
-    return read(fd, &count, sizeof count) < 0 ? -errno : 0;
+    const struct iovec all = {.iov_base = &count, .iov_len = sizeof count};
+    ssize_t n = preadv2(fd, &all, 1, -1, RWF_NOWAIT);
+    if (n < 0 && errno != EAGAIN)
+        n = read(fd, &count, sizeof count);
+    return n < 0 ? -errno : 0;
 }
 
 int rbx_eventfd_wait(int fd, uint64_t deadline_ns)
@@ -64,7 +71,10 @@ int rbx_eventfd_wait(int fd, uint64_t deadline_ns)
     uint64_t rest = deadline_ns > now ? deadline_ns - now : 0, rest_s = rest / 1000000000U;
     struct timespec timeout = {.tv_sec = (time_t)rest_s, .tv_nsec = (long)(rest % 1000000000U)};
     bool for_ever = rest_s > INT32_MAX; /* the most that any time_t holds */
-    int n = ppoll(&ready, 1, for_ever ? NULL : &timeout, NULL);
+    int n;
+    do
+        n = ppoll(&ready, 1, for_ever ? NULL : &timeout, NULL);
+    while (n < 0 && errno == EINTR && deadline_ns == 0); /* which is only a look */
     if (n < 0)
         return -errno;
     if (n == 0)

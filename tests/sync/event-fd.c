@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../support/support.h"
@@ -102,6 +105,71 @@ Test(event_fd, goes_on_in_a_child)
     cr_assert_eq(rbx_event_try_wait(events[0]), -EAGAIN);
     closes(events[0]);
     closes(events[1]);
+}
+
+Test(event_fd, that_others_have_made_blocking_waits_no_longer_than_it_was_told)
+{
+    rbx_event *event = fd_event(false);
+    int fd = rbx_event_fd(event);
+    cr_assert_eq(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+    cr_assert_eq(rbx_event_try_wait(event), -EAGAIN);
+    cr_assert_eq(rbx_event_wait_for(event, 1000000), -ETIMEDOUT);
+    succeeds(rbx_event_reset(event));
+    succeeds(rbx_event_set(event));
+    succeeds(rbx_event_wait(event));
+    cr_assert_eq(rbx_event_try_wait(event), -EAGAIN);
+    closes(event);
+}
+
+/* Others that set it and get through themselves, whenever somebody has been told to look: the
+   linker wraps the call. */
+static bool others_are_faster;
+static int told;
+
+int __real_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                 const sigset_t *mask);
+int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                 const sigset_t *mask);
+int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                 const sigset_t *mask)
+{
+    if (!others_are_faster || ++told > 10000)
+        return __real_ppoll(fds, count, timeout, mask);
+    if (timeout && timeout->tv_sec == 0 && timeout->tv_nsec > 0)
+        nanosleep(timeout, NULL);
+    fds->revents = POLLIN;
+    return 1;
+}
+
+Test(event_fd, wait_ends_in_time_although_others_are_always_faster)
+{
+    rbx_event *event = fd_event(false);
+    others_are_faster = true;
+    cr_assert_eq(rbx_event_wait_for(event, 20000000), -ETIMEDOUT);
+    others_are_faster = false;
+    cr_assert_leq(told, 2, "it looked %d times", told);
+    closes(event);
+}
+
+static void handle(int number)
+{
+    (void)number;
+}
+
+Test(event_fd, is_looked_at_whatever_signals_come)
+{
+    enum { LOOKS = 100000 };
+    const struct sigaction action = {.sa_handler = handle};
+    const struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    rbx_event *event = fd_event(true);
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    int interrupted = 0;
+    for (int i = 0; i < LOOKS; i++)
+        interrupted += rbx_event_try_wait(event) != -EAGAIN || rbx_event_is_set(event) != 0;
+    cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    cr_assert_eq(interrupted, 0);
+    closes(event);
 }
 
 /* ---- Handed over --------------------------------------------------------------------------- */
