@@ -74,6 +74,11 @@ typedef _Atomic uint32_t rbx_atomic32;
 
 #endif
 
+/* Else they would take locks of the process's own, and not exclude other processes. */
+#if !defined(RBX_ATOMIC_LAYER) && (ATOMIC_LLONG_LOCK_FREE != 2 || ATOMIC_INT_LOCK_FREE != 2)
+#error "ringbox needs atomic words of 32 and 64 bits that are always free of locks"
+#endif
+
 /* Between two looks at a word that another thread will change. */
 static inline void rbx_pause(void)
 {
