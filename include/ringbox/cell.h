@@ -41,11 +41,11 @@
  *  - A handle may be used by all threads of its process. After fork() the child opens its own.
  *
  * read and change hold a mutex (as of mutex.h: all that share a cell must be in one PID namespace)
- * while their callback runs. So a callback is short. It returns, rather than jumps, and neither
- * reads, changes nor closes the same cell (-EDEADLK, -EBUSY); a snapshot it may take. Other cells
- * it may use, if all do so in one order: else two wait for each other. One whose thread ends in it
- * has died in it. If it forks, what it does in the child changes nothing (-EBADF, if it returns
- * there).
+ * while their callback runs. So a callback is short. It returns, rather than jumps or throws, and
+ * neither reads, changes nor closes the same cell (-EDEADLK, -EBUSY); a snapshot it may take. Other
+ * cells it may use, if all do so in one order: else two wait for each other. One whose thread ends
+ * in it has died in it. If it forks, what it does in the child changes nothing (-EBADF, if it
+ * returns there).
  *
  * A cell holds its value four times over.
  */
