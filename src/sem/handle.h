@@ -34,11 +34,11 @@ struct rbx_sem_kind {
 };
 
 struct rbx_sem {
+    struct rbx_object object; /* first, as in every handle; all zero for a System V set */
     const struct rbx_sem_kind *kind;
     struct rbx_sem_taken *taken; /* of each member */
     uint32_t members;
-    uint32_t forks;           /* of the process that opened it: see rbx_fd_forks */
-    struct rbx_object object; /* all zero for a System V set */
+    uint32_t forks; /* of the process that opened it: see rbx_fd_forks */
 
     /* In shared memory. */
     uint32_t seats;

@@ -76,6 +76,18 @@ int rbx_sem_seat_bury(rbx_sem *sem, uint64_t deadline)
     return found;
 }
 
+int rbx_sem_seat_bury_now(rbx_sem *sem)
+{
+    int found = 0;
+    for (uint32_t i = 0; i < sem->seats; i++) {
+        int err = bury(sem, i);
+        if (err < 0)
+            return err;
+        found |= err;
+    }
+    return found;
+}
+
 /* Sits down where `seat` is locked for us: its last holder may have died there. */
 static int settle(rbx_sem *sem, uint32_t seat)
 {

@@ -107,6 +107,8 @@ int rbx_sem_seat_take(rbx_sem *sem);
 /* Without the lock: the units of everybody who has died come back: 1 when there were any, 0, or as
    for rbx_sem_set_lock. */
 int rbx_sem_seat_bury(rbx_sem *sem, uint64_t deadline);
+/* The same, under the lock. */
+int rbx_sem_seat_bury_now(rbx_sem *sem);
 /* Without the lock: this handle's units come back, and it sits no more. */
 void rbx_sem_seat_leave(rbx_sem *sem);
 

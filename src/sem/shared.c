@@ -88,10 +88,17 @@ static int take(rbx_sem *sem, const struct request *request)
     return 0;
 }
 
+/* And nobody has died with units: looked at before, or after, it could be zero too soon, as others
+   also see to what the dead had. */
 static int is_zero(rbx_sem *sem, const struct request *request)
 {
     uint32_t value;
     int err = rbx_sem_set_value(sem, request->index, &value);
+    if (err == 0 && value == 0) {
+        err = rbx_sem_seat_bury_now(sem);
+        if (err > 0)
+            err = rbx_sem_set_value(sem, request->index, &value);
+    }
     return err < 0 || value == 0 ? err : -EAGAIN;
 }
 
@@ -200,7 +207,6 @@ static int shared_give(rbx_sem *sem, uint32_t index, uint32_t n)
     return under_lock(sem, give, &(struct request){.index = index, .n = n});
 }
 
-/* One that died in the meantime may have left units that come back: then it was zero too soon. */
 static int shared_wait_zero(rbx_sem *sem, uint32_t index, uint64_t deadline)
 {
     for (bool last = false;; last = rbx_clock_monotonic() >= deadline) {
@@ -212,6 +218,7 @@ static int shared_wait_zero(rbx_sem *sem, uint32_t index, uint64_t deadline)
         if (last) /* however often a peer makes a seat look dead */
             return rbx_sem_too_few(sem, index, 0, deadline);
     }
+    return wait_until(sem, is_zero, &(struct request){.index = index}, deadline);
 }
 
 static int shared_value(rbx_sem *sem, uint32_t index)

@@ -56,7 +56,9 @@ void wrong(struct stage *s, const char *format, ...)
 {
     if (s->is_victim) {
         int line = 1;
-        sscanf(strchr(format, ':') ? format : ":1", "%*[^:]:%d", &line);
+        const char *where = strchr(format, ':');
+        if (where)
+            sscanf(where, ":%d", &line);
         atomic_store(&s->page->problem, line);
         return;
     }
@@ -223,6 +225,8 @@ static void tell_failure(void)
            "#   where: addr2line -ipfe %s %s\n",
            stage.failure, at, trace.count, fate_names[fate], program, act->name, at,
            fate_names[fate], program, place);
+    if (stage.page->problem)
+        printf("#   another process complains of line %d of its act\n", (int)stage.page->problem);
 }
 
 static bool run_row(struct row *row)
