@@ -6,6 +6,7 @@
  * nothing is lost, whoever dies; without, what the dead had taken is gone, and only that.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "sem/set.h"
 #include "sync.h"
@@ -125,6 +126,22 @@ static void one_dies_as_it_adds(struct stage *s)
 {
     atomic_store(&s->page->word[ADDED], 1);
     somebody_dies(s, add_by_half);
+}
+
+static void wait_for_one(struct stage *s)
+{
+    open_empty(s);
+    take(s, 1, RBX_SEM_UNDO);
+    close_sem(s);
+}
+
+/* Between its look and its sleep it has the lock no more, but is as good as asleep. */
+static void one_waits(struct stage *s)
+{
+    somebody_waits(s, wait_for_one);
+    rbx_atomic32 *bell = &rbx_sem_set_member(s->handle[0], MEMBER)->bell;
+    while (!(rbx_load_relaxed(bell) & 1))
+        usleep(50);
 }
 
 /* ---- the calls ------------------------------------------------------------------------------- */
@@ -299,6 +316,39 @@ static void dead_as_it_added(struct stage *s, bool returned)
     died(s, returned, UNITS, UNITS + 1);
 }
 
+/* For one who waits: it has the unit if it was added, and gives it back. */
+static void dead_as_it_added_for_another(struct stage *s, bool returned)
+{
+    int value = rbx_sem_value(s->handle[0], MEMBER);
+    HOLDS(s, value == 0 || value == 1);
+    rbx_sem_info info = {0};
+    ANSWERS(s, 0, rbx_sem_describe(s->handle[0], &info));
+    bool added = value > 0 || info.undo_units > 0 || rbx_sem_value(s->handle[0], MEMBER) > 0;
+    HOLDS(s, added || !returned);
+    if (!added)
+        ANSWERS(s, 0, rbx_sem_add(s->handle[0], MEMBER, 1));
+    waiter_ends(s);
+    HOLDS(s, total(s, 0) == 1);
+    use(s);
+}
+
+static void has_added_for_another(struct stage *s)
+{
+    ANSWERS(s, 0, (int)atomic_load(&s->page->answer));
+    waiter_ends(s);
+    HOLDS(s, total(s, 0) == 1);
+    use(s);
+}
+
+/* Not if the victim has the lock, or the one who waits was faster. */
+static void look_beside(struct stage *s)
+{
+    int err = rbx_sem_wait_for(s->handle[0], SPARE, 0, AT_ONCE_NS);
+    HOLDS(s, err == 0 || err == -ETIMEDOUT);
+    if (err == 0)
+        ANSWERS(s, 0, rbx_sem_done(s->handle[0], SPARE));
+}
+
 static void dead_waiter(struct stage *s, bool returned)
 {
     died(s, returned, 0, 0);
@@ -386,6 +436,8 @@ const struct act sem_acts[] = {
      take_beside, dead_as_it_gave_one, has_none, close_sem, close_sem},
     {"sem/add", open_sem, open_sem, NULL, call_add,
      take_beside, dead_as_it_added, has_added, close_sem, close_sem},
+    {"sem/add-one-waits", open_empty, open_empty, one_waits, call_add,
+     look_beside, dead_as_it_added_for_another, has_added_for_another, close_sem, close_sem},
     {"sem/add-after-half-an-add", open_sem, open_sem, one_dies_as_it_adds, call_add,
      take_beside, dead_as_it_added, has_added, close_sem, close_sem},
     {"sem/wait_zero", open_empty, open_empty, NULL, call_wait_zero,

@@ -39,7 +39,7 @@
 #define SANITIZED
 #endif
 
-enum { SAMPLES = 60, HANGS_AFTER_S = 30 };
+enum { SAMPLES = 40, SAMPLES_WITH_WAITER = 6, HANGS_AFTER_S = 30 };
 enum fate { KILL, LATE, STOP, FATES };
 static const char *const fate_names[FATES] = {"kill", "late", "stop"};
 
@@ -51,6 +51,7 @@ static enum fate fate;
 static const char *program;
 static bool all;
 static unsigned long offset;
+static unsigned samples; /* of one call, besides the instructions after its effects */
 
 void wrong(struct stage *s, const char *format, ...)
 {
@@ -119,6 +120,38 @@ void somebody_dies(struct stage *s, void (*does)(struct stage *s))
         wrong(s, "somebody who should die has wait status %#x", (unsigned)status);
 }
 
+void somebody_waits(struct stage *s, void (*does)(struct stage *s))
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_victim();
+        does(&stage);
+        _exit(atomic_load(&stage.page->problem) ? 1 : 0);
+    }
+    if (pid < 0)
+        wrong(s, "there can be nobody who waits: %s", strerror(errno));
+    else
+        s->waiter = (int)pid;
+}
+
+void waiter_ends(struct stage *s)
+{
+    int status = 0;
+    pid_t pid = s->waiter;
+    s->waiter = 0;
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        wrong(s, "who waits should come to its end, and has wait status %#x", (unsigned)status);
+}
+
+static void kill_waiter(void)
+{
+    if (stage.waiter) {
+        kill(stage.waiter, SIGKILL);
+        waitpid(stage.waiter, NULL, 0);
+        stage.waiter = 0;
+    }
+}
+
 static bool well(bool did)
 {
     if (!did)
@@ -159,6 +192,7 @@ static void end(void)
     char path[96];
     do_if(act->end);
     stepper_kill(&victim);
+    kill_waiter();
     snprintf(path, sizeof path, "/dev/shm/ringbox.%s", stage.name);
     if (access(path, F_OK) == 0) {
         if (!stage.failed)
@@ -194,6 +228,8 @@ static bool rehearse(void)
     at = 0;
     fate = STOP;
     if (begin()) {
+        /* Who sleeps finds out after a slice. */
+        samples = stage.waiter ? SAMPLES_WITH_WAITER : SAMPLES;
         object = stage.handle[0]; /* which every handle begins with */
         if (well(stepper_record(&victim, object->memory, (size_t)object->shape.size)))
             let_go_on();
@@ -212,7 +248,7 @@ struct row {
 
 static bool is_turn(long k)
 {
-    unsigned long stride = trace.count / SAMPLES + 1;
+    unsigned long stride = trace.count / samples + 1;
     return all || k == (long)trace.count || (k > 0 && trace.effect[k - 1]) ||
            ((unsigned long)k + offset) % stride == 0;
 }
@@ -256,6 +292,7 @@ static void give_up(int signal)
     printf("not ok - %s\n", act->name);
     fflush(NULL);
     stepper_kill(&victim);
+    kill_waiter();
     char path[96];
     snprintf(path, sizeof path, "/dev/shm/ringbox.%s", stage.name);
     unlink(path);

@@ -27,7 +27,8 @@ struct stage {
     char name[48]; /* of the object */
     struct page *page;
     void *handle[HANDLES];
-    bool is_victim;
+    bool is_victim; /* or another child of the survivor's */
+    int waiter;     /* process id of who waits beside; 0: nobody */
     bool failed;
     char failure[500];
 };
@@ -71,5 +72,11 @@ __attribute__((format(printf, 2, 3))) void wrong(struct stage *s, const char *fo
 
 /* Another process joins, does its part as `does` says, and is killed. */
 void somebody_dies(struct stage *s, void (*does)(struct stage *s));
+
+/* Another process joins and does its part, during which it waits, while all else happens. One such
+   at a time; it is gone when the act has ended. */
+void somebody_waits(struct stage *s, void (*does)(struct stage *s));
+/* It must be through with its part, now or soon. */
+void waiter_ends(struct stage *s);
 
 #endif
