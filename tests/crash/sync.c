@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * sync [--all] [--offset N] [--only PATTERN] [--one ACT/AT/kill|stop|late]
+ * sync [--all] [--offset N] [[--only] PATTERN] [--one ACT/AT/kill|stop|late]
  *
  * What if a process dies, or stops, before instruction k of a call on a lock, an event, a semaphore
  * or a cell? For every act (sync-*.c) and every k from 0 to the end, a victim joins, is stepped
@@ -369,7 +369,7 @@ static int run_one(char *what)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: %s [--all] [--offset N] [--only PATTERN] [--one ACT/AT/kill|late|stop]\n",
+            "usage: %s [--all] [--offset N] [[--only] PATTERN] [--one ACT/AT/kill|late|stop]\n",
             program);
     return 2;
 }
@@ -394,6 +394,8 @@ int main(int argc, char **argv)
             offset = strtoul(argv[++i], NULL, 10);
         else if (more && strcmp(argv[i], "--only") == 0)
             pattern = argv[++i];
+        else if (argv[i][0] != '-')
+            pattern = argv[i];
         else if (more && strcmp(argv[i], "--one") == 0)
             one = argv[++i];
         else

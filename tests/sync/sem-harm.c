@@ -206,6 +206,23 @@ Test(sem_harm, a_journal_of_nonsense_leads_nowhere)
     }
 }
 
+Test(sem_harm, a_change_between_a_look_and_a_sleep_is_not_slept_through)
+{
+    const char *name = own_name("sem");
+    rbx_sem *sem = opened_sem(name, 1, 0), *other = opened_sem(name, 1, 0);
+    succeeds(rbx_sem_set_lock(sem, RBX_FOREVER));
+    uint32_t bell = rbx_sem_set_announce(sem, 0);
+    rbx_sem_set_unlock(sem);
+    succeeds(rbx_sem_add(other, 0, 1));
+    succeeds(rbx_sem_wait(other, 0, 0));
+    succeeds(rbx_sem_set_lock(other, RBX_FOREVER)); /* which is about to sleep, too */
+    rbx_sem_set_announce(other, 0);
+    rbx_sem_set_unlock(other);
+    cr_assert_eq(rbx_sem_set_sleep(sem, 0, bell, rbx_clock_monotonic() + RBX_SLICE_NS), 0);
+    closes(other);
+    closes(sem);
+}
+
 /* ---- a process that is stopped with the lock in its hands ------------------------------------ */
 
 static int keeps_the_lock(void *name)
