@@ -73,6 +73,7 @@ static struct row *current;
 static const char *program;
 static bool all;
 static unsigned long offset;
+static volatile sig_atomic_t stopped_by; /* a signal; 0: none */
 
 /* --- One row --- */
 
@@ -99,8 +100,7 @@ static void note_failure(struct row *row, const char *text)
 
 static void give_up(int signal)
 {
-    (void)signal;
-    if (current)
+    if (current && signal == SIGALRM)
         note_failure(current, "it does not come to an end");
     experiment_clean_up(&world);
     _exit(1);
@@ -237,6 +237,8 @@ static _Noreturn void work(struct row *unfinished)
     signal(SIGALRM, give_up);
     signal(SIGTERM, give_up);
     signal(SIGINT, SIG_IGN);
+    if (stopped_by)
+        _exit(0);
     page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         _exit(1);
@@ -252,24 +254,26 @@ static _Noreturn void work(struct row *unfinished)
 
 static pid_t workers[JOBS_MAX];
 static long jobs;
-static volatile sig_atomic_t stopping;
 
 static void stop_all(int signal)
 {
-    (void)signal;
-    stopping = 1;
+    stopped_by = signal;
     for (long i = 0; i < jobs; i++)
         if (workers[i] > 0)
             kill(workers[i], SIGTERM);
 }
 
-static pid_t start_worker(struct row *unfinished)
+/* False: there is none. */
+static bool start_worker(long i, struct row *unfinished)
 {
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
         work(unfinished);
-    return pid;
+    workers[i] = pid;
+    if (stopped_by && pid > 0)
+        kill(pid, SIGTERM); /* which stop_all did not know yet */
+    return pid > 0;
 }
 
 /* What worker `pid` has left undone. */
@@ -300,7 +304,7 @@ static void run_workers(void)
 {
     long running = 0;
     for (long i = 0; i < jobs; i++)
-        running += (workers[i] = start_worker(NULL)) > 0;
+        running += start_worker(i, NULL);
     while (running > 0) {
         int status;
         pid_t pid = waitpid(-1, &status, 0);
@@ -314,9 +318,9 @@ static void run_workers(void)
         if (i == jobs)
             continue;
         remove_ring_of(pid);
-        bool is_through = stopping || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
-        workers[i] = is_through ? 0 : start_worker(unfinished_row(pid, status));
-        running -= workers[i] <= 0;
+        bool is_through = stopped_by || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        workers[i] = 0;
+        running -= is_through || !start_worker(i, unfinished_row(pid, status));
     }
 }
 
@@ -472,6 +476,10 @@ int main(int argc, char **argv)
     uint64_t begun = now();
     printf("1..%u\n# offset %lu%s\n", shared->rows, offset, all ? ", all" : "");
     run_workers();
+    if (stopped_by) {
+        printf("Bail out! signal %d\n", (int)stopped_by);
+        return 128 + (int)stopped_by;
+    }
     unsigned failed = print_results();
     print_table();
     printf("# %.1f s\n", (double)(now() - begun) / 1e9);

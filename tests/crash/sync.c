@@ -51,7 +51,9 @@ static enum fate fate;
 static const char *program;
 static bool all;
 static unsigned long offset;
-static unsigned samples; /* of one call, besides the instructions after its effects */
+static volatile sig_atomic_t stopped_by; /* a signal; 0: none */
+/* Of one call, besides the instructions after its effects. */
+static unsigned samples;
 
 void wrong(struct stage *s, const char *format, ...)
 {
@@ -74,10 +76,11 @@ void wrong(struct stage *s, const char *format, ...)
 
 /* --- One experiment --- */
 
-/* The child's stage is the parent's, without its handles. */
+/* The child's stage is the parent's, without its handles. It gets no signals from the terminal. */
 static void become_victim(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
     stage.is_victim = true;
     memset(stage.handle, 0, sizeof stage.handle);
 }
@@ -273,13 +276,19 @@ static bool run_row(struct row *row)
     row->instructions = trace.count;
     for (at = 0; at <= (long)trace.count; at++)
         for (fate = KILL; fate < FATES; fate++) {
-            if (!is_turn(at) || (fate != KILL && !act->beside))
+            if (stopped_by || !is_turn(at) || (fate != KILL && !act->beside))
                 continue;
             row->tries[fate]++;
             if (!experiment())
                 return false;
         }
     return true;
+}
+
+/* After the experiment that is under way, so that nothing is left behind. */
+static void stop(int signal)
+{
+    stopped_by = signal;
 }
 
 /* From a signal handler: the experiment is a hang, and nothing can be trusted any more. */
@@ -318,6 +327,10 @@ static int run_all(void)
     for (size_t i = 0; i < row_count; i++) {
         struct row *row = &rows[i];
         bool did = run_row(row);
+        if (stopped_by) {
+            printf("Bail out! signal %d\n", (int)stopped_by);
+            return 128 + (int)stopped_by;
+        }
         printf("%sok %zu - %s\n", did ? "" : "not ", i + 1, row->act->name);
         if (!did) {
             tell_failure();
@@ -412,6 +425,9 @@ int main(int argc, char **argv)
         return 1;
     snprintf(stage.name, sizeof stage.name, "t.%d.sync", (int)getpid());
     signal(SIGALRM, give_up);
+    signal(SIGHUP, stop);
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
     if (one) {
         int code = run_one(one);
         return code == 2 ? usage() : code;
