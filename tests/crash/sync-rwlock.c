@@ -63,11 +63,16 @@ static void close_lock(struct stage *s)
     s->handle[0] = NULL;
 }
 
+static void close_other(struct stage *s)
+{
+    ANSWERS(s, 0, rbx_rwlock_close(s->handle[1]));
+    s->handle[1] = NULL;
+}
+
 static void close_two(struct stage *s)
 {
     close_lock(s);
-    ANSWERS(s, 0, rbx_rwlock_close(s->handle[1]));
-    s->handle[1] = NULL;
+    close_other(s);
 }
 
 static void unlock(struct stage *s)
@@ -280,6 +285,13 @@ static int call_close(struct stage *s)
     return err;
 }
 
+static int call_describe(struct stage *s)
+{
+    rbx_rwlock_info info;
+    int err = rbx_rwlock_describe(s->handle[0], &info);
+    return err < 0 || (info.dead == 0 && info.suspects == 0) ? err : -1;
+}
+
 /* ---- the survivor ---------------------------------------------------------------------------- */
 
 /* Two read at a time, or one writes, as often as one likes; and nobody is told of any death. */
@@ -441,6 +453,18 @@ static void dead_waiting_reader(struct stage *s, bool returned)
     use(s);
 }
 
+static void dead_describer(struct stage *s, bool returned)
+{
+    if (!s->handle[1])
+        s->handle[1] = open_one(s);
+    dead_reader(s, returned);
+}
+
+static void has_seen_nobody_dead(struct stage *s)
+{
+    ANSWERS(s, 0, (int)atomic_load(&s->page->answer));
+}
+
 static void reads(struct stage *s)
 {
     ANSWERS(s, -EBUSY, rbx_rwlock_try_write(s->handle[0]));
@@ -575,6 +599,9 @@ const struct act rwlock_acts[] = {
      call_unlock, try_beside, dead_unlocker, has_unlocked, close_lock, close_two},
     {"rwlock/unlock-without-consistent", open_two_after_a_death, open_and_inherit, NULL,
      call_unlock, find_it_spoilt, dead_spoiler, has_lost_it, close_lock, close_two},
+    /* The other handle is closed while the victim looks whether its holder lives. */
+    {"rwlock/describe-one-closes", open_two, open_lock, NULL, call_describe,
+     close_other, dead_describer, has_seen_nobody_dead, close_lock, close_two},
     {"rwlock/open", open_two, NULL, NULL, call_open,
      try_beside, dead_reader, has_unlocked, close_lock, close_two},
     {"rwlock/open-seat-of-a-dead-reader", open_two, NULL, a_reader_dies, call_open,
