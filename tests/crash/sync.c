@@ -10,8 +10,8 @@
  *  - left there while a survivor goes on, and then it goes on as well (stop).
  *
  * In long calls it tries the instruction after each change of the object and each system call, and
- * every so manieth of the others; which, depends on the offset: by default the day. With --all it
- * tries them all. Prints TAP, and a table.
+ * in one of these ways every so manieth of the others; which, depends on the offset: by default the
+ * day. With --all it tries them all. Prints TAP, and a table.
  */
 #include "sync.h"
 
@@ -249,11 +249,12 @@ struct row {
     uint32_t instructions, tries[FATES];
 };
 
-static bool is_turn(long k)
+static bool is_turn(long k, enum fate wanted)
 {
-    unsigned long stride = trace.count / samples + 1;
-    return all || k == (long)trace.count || (k > 0 && trace.effect[k - 1]) ||
-           ((unsigned long)k + offset) % stride == 0;
+    unsigned long stride = trace.count / samples + 1, turn = (unsigned long)k + offset;
+    if (all || stride == 1 || k == (long)trace.count || (k > 0 && trace.effect[k - 1]))
+        return true;
+    return turn % stride == 0 && turn / stride % FATES == wanted;
 }
 
 static void tell_failure(void)
@@ -276,7 +277,7 @@ static bool run_row(struct row *row)
     row->instructions = trace.count;
     for (at = 0; at <= (long)trace.count; at++)
         for (fate = KILL; fate < FATES; fate++) {
-            if (stopped_by || !is_turn(at) || (fate != KILL && !act->beside))
+            if (stopped_by || !is_turn(at, fate) || (fate != KILL && !act->beside))
                 continue;
             row->tries[fate]++;
             if (!experiment())
