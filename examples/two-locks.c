@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * two-locks: processes take turns with what is in a box, by a lock that is in the box, too.
+ * two-locks: processes take turns with what is in a box, by a lock that is in the box, too, and
+ * begin and end by events that are there as well.
  *
  *     two-locks                      a tour: several processes, one of which dies with the lock
- *     two-locks work KIND NAME N     moves money about in the box NAME, N times
+ *     two-locks work KIND NAME N     moves money about in the box NAME, N times, as one of two
  *     two-locks die KIND NAME        takes the lock, begins to move some, and dies
+ *     two-locks go KIND NAME         starts those that wait in the box NAME, and looks on
  *
- * KIND is the lock: mutex.
+ * KIND is the lock: mutex or rwlock.
  *
  *     cc -o two-locks two-locks.c $(pkg-config --cflags --libs ringbox)
  */
@@ -15,22 +17,46 @@
 #endif
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <ringbox/ringbox.h>
 
-enum { ACCOUNTS = 8, TOGETHER = 8000, LOCK_BYTES = RBX_MUTEX_BYTES };
+enum { ACCOUNTS = 8, TOGETHER = 8000, WORKERS = 2, TIMES = 500000, SEATS = 14 };
 
 struct bank {
-    _Alignas(64) unsigned char lock[LOCK_BYTES];
+    _Alignas(64) unsigned char mutex[RBX_MUTEX_BYTES]; /* one of the two is used */
+    _Alignas(64) unsigned char rwlock[RBX_RWLOCK_BYTES(SEATS)];
+    _Alignas(64) unsigned char go[RBX_EVENT_BYTES];   /* work may begin */
+    _Alignas(64) unsigned char done[RBX_EVENT_BYTES]; /* the last worker is through */
     int64_t has[ACCOUNTS]; /* together always TOGETHER, but while somebody moves some */
-    uint64_t moves;
+    uint64_t moves, repairs;
+    int through; /* workers */
 };
+
+/* How one process takes part. */
+struct branch {
+    rbx_box *box;
+    struct bank *bank;
+    rbx_mutex *mutex;   /* this or... */
+    rbx_rwlock *rwlock; /* ...this. Its handle is for one thread: others would attach theirs */
+    rbx_event *go, *done;
+};
+
+/* Ctrl-C: who leaves in good order leaves no box behind. */
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal_number)
+{
+    (void)signal_number;
+    stopped = 1;
+}
 
 static int complain(void)
 {
@@ -38,110 +64,91 @@ static int complain(void)
     return 1;
 }
 
-/* ---- the locks ---------------------------------------------------------------------------------
- */
+/* ---- the locks: the same by either ----------------------------------------------------------- */
 
-struct kind {
-    const char *name;
-    int (*make)(void *memory);
-    int (*join)(void **lock, rbx_box *box, void *memory);
-    int (*lock)(void *lock);         /* -EOWNERDEAD: the last holder has died with it */
-    int (*lock_to_look)(void *lock); /* likewise; others may look at the same time */
-    int (*consistent)(void *lock);
-    int (*unlock)(void *lock);
-    int (*leave)(void *lock);
-};
+static const char *const kinds[] = {"mutex", "rwlock"};
 
-static int mutex_make(void *memory)
+/* -EOWNERDEAD: held, but the last holder has died with it. */
+static int lock(struct branch *branch)
 {
-    return rbx_mutex_init(memory, LOCK_BYTES, NULL);
+    return branch->mutex ? rbx_mutex_lock(branch->mutex) : rbx_rwlock_write(branch->rwlock);
 }
 
-static int mutex_join(void **lock, rbx_box *box, void *memory)
+static int unlock(struct branch *branch)
 {
-    rbx_mutex *mutex;
-    int err = rbx_mutex_attach(&mutex, box, memory, LOCK_BYTES);
-    *lock = mutex;
-    return err;
+    return branch->mutex ? rbx_mutex_unlock(branch->mutex) : rbx_rwlock_unlock(branch->rwlock);
 }
 
-static int mutex_lock(void *lock)
+static int consistent(struct branch *branch)
 {
-    return rbx_mutex_lock(lock);
+    return branch->mutex ? rbx_mutex_consistent(branch->mutex)
+                         : rbx_rwlock_consistent(branch->rwlock);
 }
 
-static int mutex_consistent(void *lock)
+/* Only to look, which by a read-write lock others may do at the same time. */
+static int lock_to_look(struct branch *branch)
 {
-    return rbx_mutex_consistent(lock);
+    if (branch->mutex)
+        return rbx_mutex_lock(branch->mutex);
+    int err = rbx_rwlock_read(branch->rwlock);
+    if (err != -EOWNERDEAD)
+        return err;
+    rbx_rwlock_unlock(branch->rwlock); /* a reader is told as well; only a writer puts right */
+    return rbx_rwlock_write(branch->rwlock);
 }
 
-static int mutex_unlock(void *lock)
-{
-    return rbx_mutex_unlock(lock);
-}
+/* ---- the bank -------------------------------------------------------------------------------- */
 
-static int mutex_leave(void *lock)
-{
-    return rbx_mutex_close(lock);
-}
-
-static const struct kind kinds[] = {
-    {"mutex", mutex_make, mutex_join, mutex_lock, mutex_lock, mutex_consistent, mutex_unlock,
-     mutex_leave},
-};
-
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static const struct kind *kind_named(const char *name)
-{
-    for (int i = 0; i < KINDS; i++)
-        if (strcmp(kinds[i].name, name) == 0)
-            return &kinds[i];
-    fprintf(stderr, "two-locks: there is no lock '%s'\n", name);
-    return NULL;
-}
-
-/* ---- the bank ----------------------------------------------------------------------------------
- */
-
-struct branch {
-    const struct kind *kind;
-    rbx_box *box;
-    struct bank *bank;
-    void *lock;
-};
-
-/* Before anybody else can see it. */
+/* Fills a new box, before anybody else can see it. */
 static int found(void *data, size_t size, void *arg)
 {
     struct bank *bank = data;
-    const struct kind *kind = arg;
-    (void)size;
+    const rbx_rwlock_options seats = {.seats = SEATS};
+    const rbx_event_options for_all = {.manual = true}; /* it stays set, so nobody can be late */
+    (void)size, (void)arg;
     for (int i = 0; i < ACCOUNTS; i++)
         bank->has[i] = TOGETHER / ACCOUNTS;
-    return kind->make(bank->lock);
+    int err = rbx_mutex_init(bank->mutex, sizeof bank->mutex, NULL);
+    if (err == 0)
+        err = rbx_rwlock_init(bank->rwlock, sizeof bank->rwlock, &seats);
+    if (err == 0)
+        err = rbx_event_init(bank->go, sizeof bank->go, &for_all);
+    return err < 0 ? err : rbx_event_init(bank->done, sizeof bank->done, &for_all);
 }
 
-static int open_branch(struct branch *branch, const struct kind *kind, const char *name)
+/* First what is in the box, then the box. */
+static int leave(struct branch *branch)
 {
+    return rbx_event_close(branch->done) < 0 || rbx_event_close(branch->go) < 0 ||
+                   rbx_rwlock_close(branch->rwlock) < 0 || rbx_mutex_close(branch->mutex) < 0 ||
+                   rbx_box_close(branch->box) < 0
+               ? complain()
+               : 0;
+}
+
+static int join(struct branch *branch, const char *kind, const char *name)
+{
+    bool by_mutex = strcmp(kind, kinds[0]) == 0;
     const rbx_box_options options = {.size = sizeof(struct bank),
                                      .policy = RBX_LAST_ONE_OUT,
-                                     .init = found,
-                                     .init_arg = (void *)(uintptr_t)kind};
+                                     .tag = by_mutex ? 1 : 2, /* all must use the same one */
+                                     .init = found};
+    *branch = (struct branch){.box = NULL};
     if (rbx_box_open(&branch->box, name, &options) < 0)
         return complain();
-    branch->kind = kind;
-    branch->bank = rbx_box_as(branch->box, struct bank);
-    if (kind->join(&branch->lock, branch->box, branch->bank->lock) == 0)
+    rbx_box *box = branch->box;
+    struct bank *bank = branch->bank = rbx_box_as(box, struct bank);
+    int err = by_mutex ? rbx_mutex_attach(&branch->mutex, box, bank->mutex, sizeof bank->mutex)
+                       : rbx_rwlock_attach(&branch->rwlock, box, bank->rwlock, sizeof bank->rwlock);
+    if (err == 0)
+        err = rbx_event_attach(&branch->go, box, bank->go, sizeof bank->go);
+    if (err == 0)
+        err = rbx_event_attach(&branch->done, box, bank->done, sizeof bank->done);
+    if (err == 0)
         return 0;
     complain();
-    rbx_box_close(branch->box);
+    leave(branch);
     return 1;
-}
-
-static int close_branch(struct branch *branch)
-{
-    return branch->kind->leave(branch->lock) < 0 || rbx_box_close(branch->box) < 0 ? complain() : 0;
 }
 
 static int64_t together(const struct bank *bank)
@@ -159,122 +166,152 @@ static int put_right(struct branch *branch, int err)
         return err;
     int64_t missing = TOGETHER - together(branch->bank);
     branch->bank->has[0] += missing;
-    printf("  pid %d: the last holder has died with the lock, and %lld on the way: put right\n",
+    branch->bank->repairs++;
+    printf("   pid %d: the last holder has died with the lock, and %lld on the way: put right\n",
            (int)getpid(), (long long)missing);
     fflush(stdout);
-    return branch->kind->consistent(branch->lock);
-}
-
-static int take(struct branch *branch)
-{
-    return put_right(branch, branch->kind->lock(branch->lock));
+    return consistent(branch);
 }
 
 static int move(struct branch *branch, unsigned from, unsigned to)
 {
     struct bank *bank = branch->bank;
-    if (take(branch) < 0)
+    if (put_right(branch, lock(branch)) < 0)
         return complain();
     if (bank->has[from] > 0) {
         bank->has[from]--;
         bank->has[to]++;
-        bank->moves++;
     }
-    return branch->kind->unlock(branch->lock) < 0 ? complain() : 0;
+    bank->moves++;
+    return unlock(branch) < 0 ? complain() : 0;
 }
 
-/* ---- the processes -----------------------------------------------------------------------------
- */
+/* ---- the processes --------------------------------------------------------------------------- */
 
-static int work(const struct kind *kind, const char *name, uint64_t times)
+/* In short waits: a signal that comes just before one is seen after it. */
+static int await_go(struct branch *branch)
 {
-    struct branch branch;
-    if (!kind || open_branch(&branch, kind, name))
-        return 1;
+    int err = -ETIMEDOUT;
+    while (!stopped && (err == -ETIMEDOUT || err == -EINTR))
+        err = rbx_event_wait_for(branch->go, RBX_SLICE_NS);
+    return stopped || err == 0 ? 0 : complain();
+}
+
+static int work(struct branch *branch, uint64_t times)
+{
     unsigned seed = (unsigned)getpid();
-    for (uint64_t i = 0; i < times; i++) {
+    int bad = await_go(branch);
+    for (uint64_t i = 0; i < times && !bad && !stopped; i++) {
         seed = seed * 1664525 + 1013904223;
-        if (move(&branch, seed >> 16 & 7, seed >> 24 & 7))
-            return 1;
+        bad = move(branch, seed >> 16 & 7, seed >> 24 & 7);
     }
-    return close_branch(&branch);
+    if (bad || put_right(branch, lock(branch)) < 0)
+        return 1;
+    bool last = ++branch->bank->through == WORKERS;
+    bad = unlock(branch) < 0;
+    if (last)
+        bad |= rbx_event_set(branch->done) < 0;
+    return bad ? complain() : 0;
 }
 
-static int die(const struct kind *kind, const char *name)
+static int die(struct branch *branch)
 {
-    struct branch branch;
-    if (!kind || open_branch(&branch, kind, name))
+    if (await_go(branch) || stopped)
         return 1;
-    if (take(&branch) < 0)
+    if (put_right(branch, lock(branch)) < 0)
         return complain();
-    branch.bank->has[1] -= 500;
+    branch->bank->has[0] -= 500; /* and before anybody else has got it */
     return raise(SIGKILL);
 }
 
-static pid_t start(const char *what, const struct kind *kind, const char *name, const char *times)
+/* An event knows nothing of deaths: who waits for one looks now and then whether it can still come.
+   Those who work are this process's children, or strangers. */
+static int go(struct branch *branch, bool children)
 {
-    pid_t pid = fork();
-    if (pid == 0) {
-        execl("/proc/self/exe", "two-locks", what, kind->name, name, times, (char *)NULL);
-        _exit(127);
-    }
-    return pid;
-}
-
-/* ---- the tour ----------------------------------------------------------------------------------
- */
-
-static int look(struct branch *branch)
-{
-    int err = put_right(branch, branch->kind->lock_to_look(branch->lock));
+    int bad = 0, err = rbx_event_set(branch->go);
     if (err < 0)
         return complain();
-    int64_t all = together(branch->bank);
-    uint64_t moves = branch->bank->moves;
-    if (branch->kind->unlock(branch->lock) < 0)
-        return complain();
-    printf("   %lld in all accounts together, after %llu moves\n", (long long)all,
-           (unsigned long long)moves);
-    return all == TOGETHER ? 0 : 1;
+    do {
+        if (put_right(branch, lock_to_look(branch)) < 0)
+            return complain();
+        bad |= together(branch->bank) != TOGETHER;
+        if (unlock(branch) < 0)
+            return complain();
+        err = rbx_event_wait_for(branch->done, 1000000);
+    } while (err == -ETIMEDOUT && !stopped && !(children && waitpid(-1, NULL, WNOHANG) < 0));
+    while (children && (waitpid(-1, NULL, 0) > 0 || errno == EINTR))
+        ;
+    return bad;
 }
 
-static int show(const struct kind *kind)
+static void start(const char *what, const char *kind, const char *name, const char *times)
+{
+    pid_t parent = getpid();
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* nobody would say go */
+        if (getppid() == parent)
+            execl("/proc/self/exe", "two-locks", what, kind, name, times, (char *)NULL);
+        _exit(127);
+    }
+}
+
+/* ---- the tour -------------------------------------------------------------------------------- */
+
+static int check(struct branch *branch)
+{
+    const struct bank *bank = branch->bank;
+    if (put_right(branch, lock_to_look(branch)) < 0)
+        return complain();
+    bool right = together(bank) == TOGETHER && bank->moves == (uint64_t)WORKERS * TIMES &&
+                 bank->repairs == 1 && bank->through == WORKERS;
+    printf("   %lld in all accounts together, after %llu moves; %llu death was told%s\n",
+           (long long)together(bank), (unsigned long long)bank->moves,
+           (unsigned long long)bank->repairs, right ? "" : ". That does NOT add up!");
+    return unlock(branch) < 0 ? complain() : !right;
+}
+
+static int show(const char *kind)
 {
     struct branch branch;
-    char name[64];
+    char name[64], times[16];
     snprintf(name, sizeof name, "demo.%d.bank", (int)getpid());
+    if (join(&branch, kind, name))
+        return 1;
     printf("With a %s:\n"
-           "1. Two processes move money between the accounts in box '%s':\n",
-           kind->name, name);
+           "1. Two processes move money between the accounts in box '%s' when they are told to "
+           "go.\n   A third one takes 500 from an account, and is killed with kill -9. This one "
+           "looks on:\n",
+           kind, name);
     fflush(stdout);
-    if (open_branch(&branch, kind, name))
-        return 1;
-    start("work", kind, name, "100000");
-    start("work", kind, name, "100000");
-    while (wait(NULL) > 0)
-        ;
-    int bad = look(&branch);
-
-    printf("2. One takes the lock, takes 500 from an account, and is killed with kill -9:\n");
-    fflush(stdout);
+    snprintf(times, sizeof times, "%d", TIMES);
+    start("work", kind, name, times);
+    start("work", kind, name, times);
     start("die", kind, name, NULL);
-    wait(NULL);
-    bad |= look(&branch);
-    if (close_branch(&branch))
+    int bad = go(&branch, true);
+    printf("2. They are done:\n");
+    bad |= check(&branch);
+    if (leave(&branch))
         return 1;
-    const rbx_box_options join = {.how = RBX_OPEN_ONLY};
-    int err = rbx_box_open(&branch.box, name, &join);
+    const rbx_box_options joining = {.how = RBX_OPEN_ONLY};
+    int err = rbx_box_open(&branch.box, name, &joining);
     printf("3. The last to leave has removed the box, and the lock with it: %s\n",
            err < 0 ? rbx_last_error() : "no, it is still there!");
     return err < 0 ? bad : 1;
 }
 
-static int tour(void)
+static int take_part(int argc, char **argv)
 {
-    int bad = 0;
-    for (int i = 0; i < KINDS; i++)
-        bad |= show(&kinds[i]);
-    return bad;
+    struct branch branch;
+    if (strcmp(argv[2], kinds[0]) != 0 && strcmp(argv[2], kinds[1]) != 0) {
+        fprintf(stderr, "two-locks: there is no lock '%s'\n", argv[2]);
+        return 2;
+    }
+    if (join(&branch, argv[2], argv[3]))
+        return 1;
+    int bad = argc == 5                     ? work(&branch, strtoull(argv[4], NULL, 10))
+              : strcmp(argv[1], "die") == 0 ? die(&branch)
+                                            : go(&branch, false);
+    return leave(&branch) | bad;
 }
 
 static int usage(FILE *to, int code)
@@ -282,19 +319,26 @@ static int usage(FILE *to, int code)
     fprintf(to, "usage: two-locks                    a tour\n"
                 "       two-locks work KIND NAME N   move money about in the box NAME, N times\n"
                 "       two-locks die KIND NAME      begin to move some, and die\n"
-                "KIND is mutex.\n");
+                "       two-locks go KIND NAME       tell two that work, and who dies, to begin\n"
+                "KIND is mutex or rwlock.\n");
     return code;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 1)
-        return tour();
+    const struct sigaction stopping = {.sa_handler = stop}; /* without SA_RESTART */
+    sigaction(SIGINT, &stopping, NULL);
+    sigaction(SIGTERM, &stopping, NULL);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, 0);
-    if (argc == 5 && strcmp(argv[1], "work") == 0)
-        return work(kind_named(argv[2]), argv[3], strtoull(argv[4], NULL, 10));
-    if (argc == 4 && strcmp(argv[1], "die") == 0)
-        return die(kind_named(argv[2]), argv[3]);
-    return usage(stderr, 2);
+    const char *what = argc > 1 ? argv[1] : "";
+    if ((argc == 5 && strcmp(what, "work") == 0) ||
+        (argc == 4 && (strcmp(what, "die") == 0 || strcmp(what, "go") == 0)))
+        return take_part(argc, argv);
+    if (argc > 1)
+        return usage(stderr, 2);
+    int bad = 0;
+    for (int i = 0; i < 2 && !stopped; i++)
+        bad |= show(kinds[i]);
+    return bad | stopped;
 }
