@@ -56,8 +56,8 @@ int rbx_box_close(rbx_box *box)
         return 0;
     unsigned users = rbx_handle_is_ours(box) ? atomic_load(&box->users) : 0;
     if (users > 0)
-        return rbx_fail(-EBUSY, "%u locks, events or the like are still attached to box '%s' here",
-                        users, box->name.text);
+        return rbx_fail(-EBUSY, "box '%s' still has locks, events or the like attached here: %u",
+                        box->name.text, users);
     if (!box->raw && rbx_handle_is_ours(box)) {
         if (box->owner && box->name.backing != RBX_MEMFD)
             err = rbx_life_remove(box);

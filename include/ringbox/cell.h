@@ -34,6 +34,8 @@
  * What holds:
  *  - A change is made on a copy, which becomes the value in one step: a process that dies in the
  *    middle of a change, at any instruction, leaves the value as it was, and nobody waiting.
+ *  - The value lives as long as somebody has the cell open: when all have died the next one makes a
+ *    new one, with the value that it brings, unless it was kept (.box.policy = RBX_KEEP).
  *  - Changes come one after the other, and none is lost. One that failed changes nothing.
  *  - A snapshot is whole, and is the value of one moment of the call. It waits for nobody who is
  *    changing, stopped or dead, and makes nobody wait. After a change, everyone's snapshots have
@@ -79,8 +81,9 @@ typedef struct rbx_cell_options {
  * Opens the cell `name`, whose value has `size` bytes: makes it or joins it, as options->box.how
  * says, and makes it when there are no options. A new one's value is a copy of *initial, or zero
  * when that is NULL. With the name NULL it is a new one for the threads of this process. The box
- * goes when the last one closes it (RBX_LAST_ONE_OUT), unless told otherwise. Errors are those of
- * rbx_box_open; -EPROTO also when what has that name is no cell, or one of another size or tag.
+ * goes when the last one closes it (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS means here, too), or
+ * stays (RBX_KEEP). Errors are those of rbx_box_open; -EPROTO also when what has that name is no
+ * cell, or one of another size or tag.
  */
 RBX_API int rbx_cell_open(rbx_cell **cell, const char *name, size_t size, const void *initial,
                           const rbx_cell_options *options);
@@ -108,8 +111,8 @@ typedef int rbx_cell_changer(void *value, size_t size, void *arg);
 
 /*
  * Runs `fn` on the value, with the mutex held, and returns what it returned: what is there to read,
- * or a copy to change, which becomes the value unless `fn` returns a negative number. When fn could
- * not be run:
+ * or a copy to change, which becomes the value unless `fn` returns a negative number: of that one
+ * rbx_last_error() says nothing. When fn could not be run:
  *   -EDEADLK    called from within such a callback      -EBADF   inherited through fork()
  *   -EACCES     the cell was opened read-only           -ETIMEDOUT  others held it for that long
  */

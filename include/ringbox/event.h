@@ -24,7 +24,12 @@
  *    of a call leaves nothing half done; at worst others look up at the end of their slice
  *    (RBX_SLICE_NS): when a process is killed between setting the event and waking who sleeps, or
  *    woken and killed before it has gone through.
+ *  - It lives as long as somebody has it open: when all have died the next one makes a new event,
+ *    unless it was kept (.box.policy = RBX_KEEP).
  *  - A handle may be used by all threads of its process.
+ *
+ * An event says nothing of who was to set it: who waits for one that may have died waits in short
+ * times, and looks in between.
  *
  * Which kind to use:
  *  - RBX_EVENT_FUTEX, as a rule: set and try_wait stay out of the kernel as long as nobody sleeps.
@@ -69,7 +74,7 @@ typedef struct rbx_event_options {
     bool set;            /* a new one is set from the beginning */
     uint32_t spin_ns;    /* RBX_EVENT_FUTEX: through this handle waits spin at most this long before
                             they sleep; 0 means RBX_SPIN_NS, and RBX_NO_SPIN not at all. Opened
-                          by a thread that may use one core only they spin less, and yield */
+                            by a thread that may use one core only they spin less, and yield */
     rbx_box_options box; /* where a named event lives; `size`, `tag`, `raw` and `init` are not
                             yours */
 } rbx_event_options;
@@ -77,9 +82,10 @@ typedef struct rbx_event_options {
 /*
  * Opens the event `name`: makes it or joins it, as options->box.how says; without options it joins
  * whatever event has that name, or makes one. With the name NULL it is a new one for the threads of
- * this process. The box goes when the last one closes it (RBX_LAST_ONE_OUT), unless told otherwise.
- * Errors are those of rbx_box_open; -EPROTO also when what has that name is no event, or one of
- * another `how` or `manual`; -EINVAL also for an RBX_EVENT_FD with a name.
+ * this process. The box goes when the last one closes it (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS
+ * means here, too), or stays (RBX_KEEP). Errors are those of rbx_box_open; -EPROTO also when what
+ * has that name is no event, or one of another `how` or `manual`; -EINVAL also for an RBX_EVENT_FD
+ * with a name.
  */
 RBX_API int rbx_event_open(rbx_event **event, const char *name, const rbx_event_options *options);
 

@@ -22,6 +22,9 @@
  *  - When the holder dies (its thread or its process, at any instruction), the next to lock gets
  *    -EOWNERDEAD *with the lock held*. Unlocked without rbx_mutex_consistent it is
  *    -ENOTRECOVERABLE to everybody, for good: what it protects is known to be half done.
+ *  - That is as long as somebody has it open. When all have died the next one makes a new mutex,
+ *    and is told nothing: one that protects what outlives them all, say a file, is to be kept
+ *    (.box.policy = RBX_KEEP).
  *  - Errors are told, not made: locking what this thread holds is -EDEADLK, unlocking what it does
  *    not is -EPERM.
  *  - A handle may be used by all threads of its process. After fork() the child opens its own.
@@ -60,8 +63,8 @@ typedef struct rbx_mutex_options {
 /*
  * Opens the mutex `name`: makes it or joins it, as options->box.how says, and makes it when there
  * are no options. With the name NULL it is a new one for the threads of this process. The box goes
- * when the last one closes it (RBX_LAST_ONE_OUT), unless told otherwise. Errors are those of
- * rbx_box_open; -EPROTO also when what has that name is no mutex, or does not inherit priorities.
+ * when the last one closes it (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS means here, too), or stays
+ * (RBX_KEEP). Errors are those of rbx_box_open; -EPROTO also when what has that name is no mutex, or does not inherit priorities.
  */
 RBX_API int rbx_mutex_open(rbx_mutex **mutex, const char *name, const rbx_mutex_options *options);
 

@@ -31,6 +31,8 @@
  *    unlocks without it makes the lock -ENOTRECOVERABLE to everybody, for good; a reader that was
  *    told just unlocks. One that died while it waited, or at the end of its unlock, has changed
  *    nothing by halves, and nobody is told.
+ *  - That is as long as somebody has it open. When all have died the next one makes a new lock, and
+ *    is told nothing, unless it was kept (.box.policy = RBX_KEEP).
  *  - A writer that waits is not overtaken by readers that come later; and those that wait when it
  *    unlocks are in before the next writer. Between writers there is no order.
  *  - Who is stopped (SIGSTOP) is not dead, however long it takes: others wait.
@@ -73,9 +75,10 @@ typedef struct rbx_rwlock_options {
 
 /*
  * Opens the lock `name`: makes it or joins it, as options->box.how says, and makes it when there
- * are no options. With the name NULL it is a new one, which only this handle has. The box goes when
- * the last one closes it (RBX_LAST_ONE_OUT), unless told otherwise. Errors are those of
- * rbx_box_open; -EPROTO also when what has that name is no such lock, or has fewer seats than were
+ * are no options. With the name NULL it is a new one, which only this handle has: what threads of one
+ * process share they make with rbx_rwlock_init. The box goes when the last one closes it
+ * (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS means here, too), or stays (RBX_KEEP). Errors are
+ * those of rbx_box_open; -EPROTO also when what has that name is no such lock, or has fewer seats than were
  * asked for; -EBUSY: all seats are taken.
  */
 RBX_API int rbx_rwlock_open(rbx_rwlock **lock, const char *name, const rbx_rwlock_options *options);

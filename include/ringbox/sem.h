@@ -20,8 +20,10 @@
  *
  * What holds:
  *  - A unit taken with RBX_SEM_UNDO comes back when its handle is closed or its process dies, at
- * any instruction and however it died: whoever waits, tries, opens or describes next sees to it.
- * One that was taken without stays taken. The units of a process that is stopped stay its own.
+ *    any instruction and however it died: whoever waits, tries, opens or describes next sees to it.
+ *    One that was taken without stays taken. The units of a process that is stopped stay its own.
+ *  - That is as long as somebody has the set open. When all have died the next one makes a new one,
+ *    with all its units, unless it was kept (.box.policy = RBX_KEEP).
  *  - A call that a kill interrupts has been done whole or not at all.
  *  - A waiter learns of units that are added at once, and of those that a death left within
  *    RBX_SLICE_NS.
@@ -79,10 +81,11 @@ typedef struct rbx_sem_options {
 /*
  * Opens the set `name`: makes it or joins it, as options->box.how says, and makes it when there are
  * no options. With the name NULL it is a new one for the threads of this process. The box goes when
- * the last one closes it (RBX_LAST_ONE_OUT), unless told otherwise. Errors are those of
- * rbx_box_open; -EPROTO also when what has that name is no set of semaphores, or has other numbers
- * of members or seats. RBX_SYSV: -EBUSY when another program has made the set and not given it its
- * first values within two seconds; RBX_OPEN_ONLY joins any set at once.
+ * the last one closes it (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS means here, too), or stays
+ * (RBX_KEEP). Errors are those of rbx_box_open; -EPROTO also when what has that name is no set of
+ * semaphores, or has other numbers of members or seats. RBX_SYSV: -EBUSY when another program has
+ * made the set and not given it its first values within two seconds; RBX_OPEN_ONLY joins any set at
+ * once.
  */
 RBX_API int rbx_sem_open(rbx_sem **sem, const char *name, const rbx_sem_options *options);
 
@@ -124,7 +127,8 @@ RBX_API int rbx_sem_take(rbx_sem *sem, uint32_t index, uint32_t n, uint32_t flag
 /*
  * Gives back one unit, or `n`, of what this handle has taken of that member: -EPERM when it has not
  * taken as many, by its own count. Those taken with RBX_SEM_UNDO go first; whoever mixes both kinds
- * on one member opens a handle for each. -EOVERFLOW as below.
+ * on one member opens a handle for each. -EOVERFLOW as below; the other errors are those of waiting,
+ * here and in the calls that follow.
  */
 RBX_API int rbx_sem_done(rbx_sem *sem, uint32_t index);
 RBX_API int rbx_sem_give(rbx_sem *sem, uint32_t index, uint32_t n);

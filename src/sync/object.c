@@ -57,7 +57,9 @@ static int read_shape(struct rbx_object_shape *shape, const void *memory, uint64
         return rbx_fail(-EPROTO, "'%s' is no %s, but something else to synchronise by", name,
                         plan->noun);
     if (header.shape.size < sizeof header || header.shape.size > size)
-        return rbx_fail(-EPROTO, "the header of %s '%s' is damaged", plan->noun, name);
+        return rbx_fail(
+            -EPROTO, "%s '%s' takes %llu bytes and has only %llu, or its header is damaged",
+            plan->noun, name, (unsigned long long)header.shape.size, (unsigned long long)size);
     *shape = header.shape;
     return plan->check ? plan->check(shape, plan, name) : 0;
 }
