@@ -115,8 +115,9 @@ RBX_API int rbx_event_is_set(rbx_event *event);
  *   -ETIMEDOUT  it was not set in time
  *   -EINTR      a signal handler ran while it slept (a busy wait goes on)
  * A handler that must be sure to end a wait sets a flag, and the waiter looks at it between
- * time-outs: a signal that comes just before it falls asleep does not wake it. (Or the handler sets
- * the event: rbx_event_set may be called there.)
+ * time-outs: a signal that comes just before it falls asleep does not wake it, nor one that comes
+ * just as it looks up (each RBX_SLICE_NS). (Or the handler sets the event: rbx_event_set may be
+ * called there.)
  */
 RBX_API int rbx_event_wait(rbx_event *event);
 RBX_API int rbx_event_wait_for(rbx_event *event, uint64_t timeout_ns);

@@ -64,8 +64,8 @@ typedef struct rbx_mutex_options {
  * Opens the mutex `name`: makes it or joins it, as options->box.how says, and makes it when there
  * are no options. With the name NULL it is a new one for the threads of this process. The box goes
  * when the last one closes it (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS means here, too), or stays
- * (RBX_KEEP). Errors are those of rbx_box_open; -EPROTO also when what has that name is no mutex, or
- * does not inherit priorities.
+ * (RBX_KEEP). Errors are those of rbx_box_open; -EPROTO also when what has that name is no mutex,
+ * or does not inherit priorities.
  */
 RBX_API int rbx_mutex_open(rbx_mutex **mutex, const char *name, const rbx_mutex_options *options);
 

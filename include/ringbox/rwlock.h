@@ -78,8 +78,8 @@ typedef struct rbx_rwlock_options {
  * are no options. With the name NULL it is a new one, which only this handle has: what threads of
  * one process share they make with rbx_rwlock_init. The box goes when the last one closes it
  * (RBX_LAST_ONE_OUT, which RBX_OWNER_UNLINKS means here, too), or stays (RBX_KEEP). Errors are
- * those of rbx_box_open; -EPROTO also when what has that name is no such lock, or has fewer seats than were
- * asked for; -EBUSY: all seats are taken.
+ * those of rbx_box_open; -EPROTO also when what has that name is no such lock, or has fewer seats
+ * than were asked for; -EBUSY: all seats are taken.
  */
 RBX_API int rbx_rwlock_open(rbx_rwlock **lock, const char *name, const rbx_rwlock_options *options);
 

@@ -109,7 +109,7 @@ RBX_API int rbx_sem_close(rbx_sem *sem);
 /*
  * Takes one unit, or `n` at once, and waits while there are not as many:
  *   -EAGAIN (try), -ETIMEDOUT  there were not
- *   -EINTR      a signal handler ran while it slept
+ *   -EINTR      a signal handler ran while it slept (event.h says how to be sure of an end)
  *   -EINVAL     no such member, no such flag, or n is not from 1 to RBX_SEM_MAX
  *   -EBUSY      with RBX_SEM_UNDO: all seats are taken
  *   -EOVERFLOW  with RBX_SEM_UNDO: the handle would hold more than RBX_SEM_MAX of that member
@@ -127,8 +127,8 @@ RBX_API int rbx_sem_take(rbx_sem *sem, uint32_t index, uint32_t n, uint32_t flag
 /*
  * Gives back one unit, or `n`, of what this handle has taken of that member: -EPERM when it has not
  * taken as many, by its own count. Those taken with RBX_SEM_UNDO go first; whoever mixes both kinds
- * on one member opens a handle for each. -EOVERFLOW as below; the other errors are those of waiting,
- * here and in the calls that follow.
+ * on one member opens a handle for each. -EOVERFLOW as below; the other errors, here and in the
+ * calls that follow, are those of waiting.
  */
 RBX_API int rbx_sem_done(rbx_sem *sem, uint32_t index);
 RBX_API int rbx_sem_give(rbx_sem *sem, uint32_t index, uint32_t n);

@@ -46,8 +46,9 @@ typedef struct rbx_wait_options {
 #define RBX_SPIN_NS 50000U /* about what it costs to fall asleep and to be woken */
 #define RBX_NO_SPIN UINT32_MAX
 
-/* A waiter looks up from its sleep this often, to see whether its peer has died. */
-#define RBX_SLICE_NS UINT64_C(250000000)
+/* A waiter looks up from its sleep this often, to see whether its peer has died. It misses signals
+   that come just then: so this is no round time, as those are that people set timers to. */
+#define RBX_SLICE_NS UINT64_C(241000000)
 
 typedef struct rbx_bell {
     rbx_atomic32 bits;

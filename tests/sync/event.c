@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -269,6 +270,22 @@ Test(event, wait_ends_when_a_signal_handler_has_run)
         cr_assert_eq(sleeper.answer, goes_on ? 0 : -EINTR);
         closes(sleeper.event);
     }
+}
+
+/* A signal that comes just as a slice ends is missed: nearly each one, if slices were as long. */
+Test(event, wait_is_not_deaf_to_timers_of_a_round_time)
+{
+    const struct sigaction action = {.sa_handler = handle};
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    rbx_event *event = event_of(RBX_EVENT_FUTEX, false);
+    int heard = 0;
+    for (int i = 0; i < 8; i++) {
+        const struct itimerval quarter = {.it_value = {.tv_usec = 250000}};
+        cr_assert_eq(setitimer(ITIMER_REAL, &quarter, NULL), 0);
+        heard += rbx_event_wait_for(event, 400000000) == -EINTR;
+    }
+    cr_assert_geq(heard, 3);
+    closes(event);
 }
 
 /* ---- Many ---------------------------------------------------------------------------------- */
