@@ -209,15 +209,6 @@ static int shared_give(rbx_sem *sem, uint32_t index, uint32_t n)
 
 static int shared_wait_zero(rbx_sem *sem, uint32_t index, uint64_t deadline)
 {
-    for (bool last = false;; last = rbx_clock_monotonic() >= deadline) {
-        int err = wait_until(sem, is_zero, &(struct request){.index = index}, deadline);
-        if (err == 0)
-            err = bury(sem, deadline);
-        if (err <= 0)
-            return err;
-        if (last) /* however often a peer makes a seat look dead */
-            return rbx_sem_too_few(sem, index, 0, deadline);
-    }
     return wait_until(sem, is_zero, &(struct request){.index = index}, deadline);
 }
 

@@ -139,8 +139,7 @@ static int open_private(struct rbx_object *object, const struct rbx_object_plan 
         rbx_unmap(memory, size);
         return err;
     }
-    object->owns_memory = object->in_process = true;
-    object->forks = rbx_fd_forks();
+    object->owns_memory = object->in_process = object->counts_forks = true;
     return 0;
 }
 

@@ -76,10 +76,9 @@ struct rbx_object {
         locks; /* a description of this handle's own, for seats in a box of the caller's */
     bool owns_box;
     bool owns_memory;
-    uint32_t forks;  /* of the process that opened it: see rbx_fd_forks */
     bool in_process; /* nobody in another process can see it */
-    /* Its seats are one process's, and no descriptor that fork() closes tells whose: `forks` does.
-     */
+    /* It is one process's, or its seats are, and no descriptor that fork() closes tells whose:
+       `forks` does. */
     bool counts_forks;
     uint32_t forks; /* of the process that opened it: see rbx_fd_forks */
 };
@@ -102,20 +101,13 @@ int rbx_object_close(struct rbx_object *object);
 /* The name of its box, or "in memory". */
 const char *rbx_object_name(const struct rbx_object *object);
 
-/* Whether this process opened the handle, rather than inherited it through fork(). One without
-   seats, in memory outside of any box, goes on as it is. */
+/* Whether this process opened the handle, rather than inherited it through fork(): of memory of the
+   parent's own a child has a copy, in which nobody else does anything. One without seats, in memory
+   of the caller's outside of any box, goes on as it is. */
 static inline bool rbx_object_is_ours(const struct rbx_object *object)
 {
     return (!object->box || rbx_handle_is_ours(object->box)) &&
            (!object->counts_forks || object->forks == rbx_fd_forks());
-/* Whether this process opened the handle, rather than inherited it through fork(): of memory of the
-   parent's own a child has a copy, in which nobody else does anything. Memory of the caller's,
-   outside of any box, goes on as it is. */
-static inline bool rbx_object_is_ours(const struct rbx_object *object)
-{
-    if (object->box)
-        return rbx_handle_is_ours(object->box);
-    return !object->owns_memory || object->forks == rbx_fd_forks();
 }
 
 int rbx_object_inherited(const struct rbx_object *object); /* -EBADF and a sentence */

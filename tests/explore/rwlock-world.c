@@ -377,12 +377,6 @@ bool rbx_process_is_gone(const struct rbx_process *process)
 static struct rbx_box boxes[THREADS_MAX + 1];
 static struct rbx_object_shape shape;
 
-/* Nobody forks here. */
-uint32_t rbx_fd_forks(void)
-{
-    return 0;
-}
-
 void *rbx_box_data(const rbx_box *box)
 {
     (void)box;
