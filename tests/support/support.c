@@ -138,7 +138,7 @@ struct child start_running(int (*body)(void *arg), void *arg)
     cr_assert_geq(pid, 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails takes its children along */
-        pid_t now = getppid(); /* 0 where the parent is in another PID namespace */
+        pid_t now = getppid();            /* 0 where the parent is in another PID namespace */
         if (now != parent && now != 0)
             _exit(125);
         close(down[1]);
