@@ -308,7 +308,6 @@ Test(mutex, refuses_a_damaged_header)
         memcpy(aligned, bad, sizeof aligned);
         refuses(-EPROTO, faults[i].says, rbx_mutex_attach(&mutex, NULL, aligned, sizeof aligned));
     }
-    refuses(-EPROTO, "takes 128 bytes and has only 64",
-            rbx_mutex_attach(&mutex, NULL, memory, 64));
+    refuses(-EPROTO, "takes 128 bytes and has only 64", rbx_mutex_attach(&mutex, NULL, memory, 64));
     refuses(-EPROTO, "only 32 bytes", rbx_mutex_attach(&mutex, NULL, memory, 32));
 }
