@@ -109,11 +109,16 @@ static bool is_over(const struct wait *wait)
     return !awaited->known_shut && rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
 }
 
-/* Looks until CLOCK_MONOTONIC is `until`; whether the wait is over. */
-static bool sees_until(const struct wait *wait, uint64_t until, bool yields)
+/* Looks until CLOCK_MONOTONIC is `until`; whether the wait is over. Where others wait on the same
+   bell, one may be kept from this core by which it could do what this one waits for: so a wait that
+   is not over soon yields. */
+static bool sees_until(const struct wait *wait, uint64_t begun, uint64_t until,
+                       const rbx_patience *patience)
 {
-    enum { LOOKS_A_TIME = 64 };
-    do {
+    enum { LOOKS_A_TIME = 64, SOON_NS = 4000 };
+    bool yields = patience->how == RBX_WAIT_YIELD || patience->same_core;
+    for (uint64_t now = begun; now < until; now = rbx_clock_monotonic()) {
+        yields |= patience->shared && patience->how == RBX_WAIT_SLEEP && now - begun > SOON_NS;
         for (int looks = yields ? 1 : LOOKS_A_TIME; looks > 0; looks--) {
             if (is_over(wait))
                 return true;
@@ -122,7 +127,7 @@ static bool sees_until(const struct wait *wait, uint64_t until, bool yields)
             else
                 rbx_pause();
         }
-    } while (rbx_clock_monotonic() < until);
+    }
     return is_over(wait);
 }
 
@@ -188,12 +193,11 @@ int rbx_wait_change(rbx_bell *bell, const struct rbx_awaited *awaited, uint64_t 
         return 0;
     uint64_t begun = rbx_clock_monotonic();
     bool never_sleeps = patience->how != RBX_WAIT_SLEEP;
-    bool yields = patience->how == RBX_WAIT_YIELD || patience->same_core;
     uint64_t slice_ends =
         earlier(begun + (never_sleeps ? earlier(SPINNER_SLICE_NS, slice_ns) : slice_ns), deadline);
     uint64_t spin = patience->same_core ? patience->most_ns / RBX_SPIN_SHARE : patience->spin_ns;
     uint64_t spin_ends = never_sleeps ? slice_ends : earlier(begun + spin, slice_ends);
-    if (spin_ends > begun && sees_until(&wait, spin_ends, yields)) {
+    if (spin_ends > begun && sees_until(&wait, begun, spin_ends, patience)) {
         adapt(patience, 0);
         return 0;
     }
