@@ -200,6 +200,23 @@ int in_child(int (*body)(void *arg), void *arg)
     return result;
 }
 
+bool is_asleep(pid_t thread)
+{
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)thread);
+    FILE *stat = fopen(path, "re");
+    cr_assert_not_null(stat);
+    cr_assert_eq(fscanf(stat, "%*d (%*[^)]) %c", &state), 1);
+    fclose(stat);
+    return state == 'S';
+}
+
+void await_sleep_of(pid_t thread)
+{
+    while (!is_asleep(thread))
+        sched_yield();
+}
+
 bool mount_own_shm(const char *options)
 {
     return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&

@@ -68,6 +68,10 @@ int reap(struct child *child);    /* once it ended by itself: exit code, or 128 
 /* Runs body in a child that then exits; what body returned (0..127). */
 int in_child(int (*body)(void *arg), void *arg);
 
+/* Whether this thread, of any process, sleeps in the kernel; and until it does. */
+bool is_asleep(pid_t thread);
+void await_sleep_of(pid_t thread);
+
 /* Ends the test as skipped, saying why, unless it runs as root. */
 #define needs_root()                                                                               \
     do {                                                                                           \

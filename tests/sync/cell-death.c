@@ -164,7 +164,7 @@ Test(cell_death, wakes_who_waits_for_a_writer_that_is_killed)
     int status;
     cr_assert_eq(waitpid(writer.pid, &status, WUNTRACED), writer.pid);
     struct child reader = start_running(reads_while_it_waits, (void *)(uintptr_t)plan.name);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    await_sleep_of(reader.pid);
     murder(&writer);
     cr_assert_eq(said(&reader), 0);
     cr_assert_eq(finish(&reader), 0);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -62,15 +63,8 @@ static void briefly(void)
 /* Until so many have gone to sleep, and the last of them, of process `pid`, does. */
 static void until_asleep(int sleeps, pid_t pid)
 {
-    char path[64], state = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    while (watch->sleeps < sleeps || state != 'S') {
-        briefly();
-        FILE *stat = fopen(path, "re");
-        cr_assert_not_null(stat);
-        cr_assert_eq(fscanf(stat, "%*d %*s %c", &state), 1);
-        fclose(stat);
-    }
+    while (watch->sleeps < sleeps || !is_asleep(pid))
+        sched_yield();
 }
 
 /* ---- Events and threads -------------------------------------------------------------------- */

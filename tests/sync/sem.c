@@ -228,9 +228,11 @@ Test(sem, wakes_a_waiter_at_once_and_not_only_after_a_slice)
     closes(sem);
 }
 
+static pid_t first_thread;
+
 static void *puts_one_in_later(void *sem)
 {
-    usleep(20000);
+    await_sleep_of(first_thread);
     return (void *)(intptr_t)rbx_sem_add(sem, 0, 1);
 }
 
@@ -238,6 +240,7 @@ Test(sem, without_a_name_is_for_the_threads_of_this_process)
 {
     rbx_sem *sem = opened_sem(no_name, 1, 0);
     pthread_t thread;
+    first_thread = gettid();
     cr_assert_eq(pthread_create(&thread, NULL, puts_one_in_later, sem), 0);
     succeeds(rbx_sem_wait(sem, 0, RBX_SEM_UNDO));
     pthread_join(thread, NULL);
@@ -324,7 +327,7 @@ Test(sem, wakes_who_waits_when_a_holder_is_killed)
     rbx_sem *sem = opened_sem(name, 1, 3);
     struct child holder = start(takes_two_on_undo_and_one_for_good, (void *)(uintptr_t)name);
     struct child waiter = start_running(waits_for_one, (void *)(uintptr_t)name);
-    usleep(50000);
+    await_sleep_of(waiter.pid);
     murder(&holder);
     cr_assert_eq(said(&waiter), 0);
     cr_assert_eq(finish(&waiter), 0);

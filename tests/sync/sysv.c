@@ -250,10 +250,9 @@ Test(sysv_sem, that_is_removed_ends_every_wait)
     const rbx_sem_options empty = {.count = 2, .box = {.backing = RBX_SYSV}};
     rbx_sem *sem = opened_sem(&empty);
     struct child waiter = start_running(waits_for_two, NULL);
-    usleep(50000);
+    await_sleep_of(waiter.pid);
     semctl(foreign_set(), 0, IPC_RMID);
-    int answer = said(&waiter);
-    cr_assert(answer == -ESTALE || answer == 1); /* 1: it came too late */
+    cr_assert_eq(said(&waiter), -ESTALE);
     cr_assert_eq(finish(&waiter), 0);
     refuses(-ESTALE, "has been removed", rbx_sem_wait(sem, 0, 0));
     refuses(-ESTALE, "has been removed", rbx_sem_add(sem, 0, 1));
