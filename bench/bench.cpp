@@ -1,166 +1,160 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bench.h"
+#include "results.h"
+#include "runner.h"
 
 #include <benchmark/benchmark.h>
 
-#include <csignal>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
-#include <map>
+#include <cstring>
+#include <getopt.h>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace
 {
 
-struct Target {
-    const char *what;
-    const char *ours;
-    const char *bare;
-    double factor;
+constexpr unsigned full_rounds = 11, quick_rounds = 3;
+
+const char usage[] =
+    "usage: bench [OPTION...] [REGEX]\n"
+    "\n"
+    "Measures what matches REGEX, by default all, ours and the others by turns.\n"
+    "Ctrl-C ends it, and shows what there is by then; a second one shows nothing.\n"
+    "\n"
+    "  --quick            a few cases, 3 rounds: under two minutes\n"
+    "  --rounds N         by default 11, and with --quick 3\n"
+    "  --json FILE        writes all that was measured to FILE, too\n"
+    "  --with NAME=PATH   measures ours also as the program PATH has it built in: this one, by\n"
+    "                     another compiler; may be repeated\n"
+    "  --command TEXT     what the results say they were made by\n"
+    "  --commit TEXT      and of\n"
+    "  --list             the names of all cases\n"
+    "  --serve            what --with makes the other program do\n";
+
+struct Options {
+    bool is_quick = false, lists = false, serves = false;
+    unsigned rounds = 0;
+    std::string json, command, commit, filter = ".";
 };
 
-struct RatioTarget {
-    std::string what;
-    std::string name;
-    std::string counter;
-    Bound bound;
-};
-
-/* Other files add to them before main(). */
-std::vector<RatioTarget> &ratio_targets()
+[[noreturn]] void refuse(const std::string &why)
 {
-    static std::vector<RatioTarget> all;
-    return all;
+    std::fprintf(stderr, "bench: %s; see --help\n", why.c_str());
+    std::exit(2);
 }
 
-std::vector<Target> &targets()
+unsigned parse_rounds(const char *text)
 {
-    static std::vector<Target> all;
-    return all;
+    char *end;
+    const unsigned long rounds = std::strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || rounds < 1 || rounds > 1000)
+        refuse("--rounds is a number from 1 to 1000");
+    return static_cast<unsigned>(rounds);
 }
 
-/* The console's table, and a note of each median. */
-class Reporter : public benchmark::ConsoleReporter
+void parse_with(const std::string &text)
 {
-  public:
-    Reporter() : ConsoleReporter(OO_None)
-    {
-    }
+    const size_t split = text.find('=');
+    if (split == std::string::npos || split == 0 || split + 1 == text.size())
+        refuse("--with takes NAME=PATH");
+    measure_in(text.substr(0, split), text.substr(split + 1));
+}
 
-    void ReportRuns(const std::vector<Run> &runs) override
-    {
-        ConsoleReporter::ReportRuns(runs);
-        for (const Run &run : runs)
-            if (run.aggregate_name == "median") {
-                counters[run.run_name.function_name] = run.counters;
-                medians[run.run_name.function_name] =
-                    run.GetAdjustedRealTime() / benchmark::GetTimeUnitMultiplier(run.time_unit) *
-                    1e6;
-            }
-    }
-
-    void report_targets() const
-    {
-        for (const Target &t : targets()) {
-            auto ours = medians.find(t.ours), bare = medians.find(t.bare);
-            if (ours == medians.end() || bare == medians.end())
-                continue;
-            double ratio = ours->second / bare->second;
-            std::printf("%s: %.1f us, bare %.1f us, ratio %.1f", t.what, ours->second, bare->second,
-                        ratio);
-            if (t.factor > 0)
-                std::printf(" (target < %g%s)", t.factor, ratio < t.factor ? "" : ": MISSED");
-            std::printf("\n");
+Options parse(int count, char **arguments)
+{
+    enum { QUICK = 1, ROUNDS, JSON, WITH, COMMAND, COMMIT, LIST, SERVE, HELP };
+    const option known[] = {{"quick", no_argument, nullptr, QUICK},
+                            {"rounds", required_argument, nullptr, ROUNDS},
+                            {"json", required_argument, nullptr, JSON},
+                            {"with", required_argument, nullptr, WITH},
+                            {"command", required_argument, nullptr, COMMAND},
+                            {"commit", required_argument, nullptr, COMMIT},
+                            {"list", no_argument, nullptr, LIST},
+                            {"serve", no_argument, nullptr, SERVE},
+                            {"help", no_argument, nullptr, HELP},
+                            {nullptr, 0, nullptr, 0}};
+    Options options;
+    for (int which; (which = getopt_long(count, arguments, "", known, nullptr)) != -1;)
+        switch (which) {
+        case QUICK:
+            options.is_quick = true;
+            break;
+        case ROUNDS:
+            options.rounds = parse_rounds(optarg);
+            break;
+        case JSON:
+            options.json = optarg;
+            break;
+        case WITH:
+            parse_with(optarg);
+            break;
+        case COMMAND:
+            options.command = optarg;
+            break;
+        case COMMIT:
+            options.commit = optarg;
+            break;
+        case LIST:
+            options.lists = true;
+            break;
+        case SERVE:
+            options.serves = true;
+            break;
+        case HELP:
+            std::fputs(usage, stdout);
+            std::exit(0);
+        default:
+            std::exit(2);
         }
-        for (const RatioTarget &t : ratio_targets()) {
-            auto run = counters.find(t.name);
-            if (run == counters.end() || run->second.count(t.counter) == 0)
-                continue;
-            double value = run->second.at(t.counter);
-            bool met = t.bound.is_least ? value >= t.bound.value : value <= t.bound.value;
-            std::printf("%s: %.3g (target %s %g%s)\n", t.what.c_str(), value,
-                        t.bound.is_least ? ">=" : "<=", t.bound.value, met ? "" : ": MISSED");
-        }
-    }
-
-  private:
-    std::map<std::string, double> medians; /* in microseconds */
-    std::map<std::string, benchmark::UserCounters> counters;
-};
-
-/* For the signal handler: fixed before the first benchmark runs, so it needs no lock. */
-constexpr int most_paths = 16;
-const char *volatile paths[most_paths];
-
-void unlink_all()
-{
-    for (const char *path : paths)
-        if (path)
-            unlink(path);
+    if (count - optind > 1)
+        refuse("there is more than one REGEX");
+    if (optind < count)
+        options.filter = arguments[optind];
+    if (options.rounds == 0)
+        options.rounds = options.is_quick ? quick_rounds : full_rounds;
+    return options;
 }
 
-void unlink_and_die(int number)
+/* google-benchmark chooses what runs. */
+void initialize(const char *program, const std::string &filter)
 {
-    unlink_all();
-    std::signal(number, SIG_DFL);
-    std::raise(number);
+    std::vector<std::string> arguments = {program, "--benchmark_filter=" + filter};
+    std::vector<char *> pointers;
+    for (std::string &one : arguments)
+        pointers.push_back(one.data());
+    int count = static_cast<int>(pointers.size());
+    pointers.push_back(nullptr);
+    benchmark::Initialize(&count, pointers.data());
 }
 
 } // namespace
 
-int target(const char *what, const char *ours, const char *bare, double factor)
-{
-    targets().push_back({what, ours, bare, factor});
-    return 0;
-}
-
-int target_ratio(const std::string &what, const std::string &name, const std::string &counter,
-                 Bound bound)
-{
-    ratio_targets().push_back({what, name, counter, bound});
-    return 0;
-}
-
-const std::string &unlink_at_end(const std::string &path)
-{
-    static std::deque<std::string> kept; /* its elements stay where they are */
-    if (kept.size() == most_paths)
-        give_up(path.c_str(), "too many paths");
-    kept.push_back(path);
-    paths[kept.size() - 1] = kept.back().c_str();
-    return kept.back();
-}
-
-void give_up(const char *what, const char *why)
-{
-    std::fprintf(stderr, "bench: %s: %s\n", what, why);
-    unlink_all();
-    std::_Exit(1);
-}
-
-/* Ours and bare by turns, often enough that the medians mean something; arguments override. */
 int main(int count, char **arguments)
 {
-    std::string defaults[] = {"--benchmark_enable_random_interleaving=true",
-                              "--benchmark_repetitions=7",
-                              "--benchmark_report_aggregates_only=true"};
-    std::vector<char *> all{arguments[0]};
-    for (std::string &argument : defaults)
-        all.push_back(argument.data());
-    all.insert(all.end(), arguments + 1, arguments + count);
-    int total = static_cast<int>(all.size());
-    all.push_back(nullptr);
-    benchmark::Initialize(&total, all.data());
-    if (benchmark::ReportUnrecognizedArguments(total, all.data()))
-        return 2;
-
-    for (int number : {SIGINT, SIGTERM, SIGHUP})
-        std::signal(number, unlink_and_die);
-    Reporter reporter;
-    benchmark::RunSpecifiedBenchmarks(&reporter);
+    heed_signals();
+    const Options options = parse(count, arguments);
+    if (options.lists) {
+        for (const Case &one : cases())
+            std::printf("%s: %s\n", one.name.c_str(), one.title.c_str());
+        return 0;
+    }
+    if (options.serves)
+        return serve();
+    initialize(arguments[0], options.filter);
+    Results results;
+    results.began = std::time(nullptr);
+    results.mode = options.filter != "." ? "some" : options.is_quick ? "quick" : "full";
+    results.command = options.command;
+    results.commit = options.commit;
+    run_rounds(results, options.rounds, options.is_quick);
     unlink_all();
-    reporter.report_targets();
+    print_table(results);
+    if (!options.json.empty() && !write_json(results, options.json)) {
+        std::fprintf(stderr, "bench: %s: %s\n", options.json.c_str(), std::strerror(errno));
+        return 1;
+    }
+    return results.outcomes.empty();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What a box costs beside the bare system calls that map as much shared memory. */
 #include "bench.h"
+#include "case.h"
+#include "pair.h"
 
 #include <ringbox/ringbox.h>
 
@@ -17,10 +19,6 @@ namespace
 {
 
 constexpr size_t size = 1 << 20;
-
-int t1 = target("open+close existing 1 MB", "box_open", "bare_open", 10);
-int t2 = target("open+close existing 1 MB, read-only", "box_open_read_only", "bare_open", 0);
-int t3 = target("create+close+unlink 1 MB", "box_create", "bare_create", 0);
 
 /* A name of this process's own. `prefix` is what the library puts before the name of a box. */
 std::string own(const char *label, const char *prefix = "")
@@ -78,64 +76,66 @@ const std::string &existing_bare()
     return path;
 }
 
-void open_and_close(benchmark::State &state, bool read_only)
+constexpr uint64_t calls = 300;
+
+double box_open_us(bool read_only)
 {
     const std::string &name = existing_box();
     rbx_box_options options = {};
     options.how = RBX_OPEN_ONLY;
     options.read_only = read_only;
-    for (auto _ : state)
-        rbx_box_close(box_open(name, options));
+    return each_ns(calls, [&] { rbx_box_close(box_open(name, options)); }) / 1e3;
 }
 
-void box_open(benchmark::State &state)
-{
-    open_and_close(state, false);
-}
-
-void box_open_read_only(benchmark::State &state)
-{
-    open_and_close(state, true);
-}
-
-void bare_open(benchmark::State &state)
+double bare_open_us()
 {
     const std::string &path = existing_bare();
-    for (auto _ : state) {
-        int fd = shm_open(path.c_str(), O_RDWR | O_CLOEXEC, 0);
-        if (fd < 0 || ftruncate(fd, size) < 0)
-            give_up(path.c_str(), std::strerror(errno));
-        bare_map(fd);
-    }
+    return each_ns(calls,
+                   [&] {
+                       int fd = shm_open(path.c_str(), O_RDWR | O_CLOEXEC, 0);
+                       if (fd < 0 || ftruncate(fd, size) < 0)
+                           give_up(path.c_str(), std::strerror(errno));
+                       bare_map(fd);
+                   }) /
+           1e3;
 }
 
-void box_create(benchmark::State &state)
+double box_create_us()
 {
     static const std::string name = own("create", "ringbox.");
     rbx_box_options options = {};
     options.size = size;
     options.how = RBX_CREATE_ONLY;
-    for (auto _ : state)
-        rbx_box_close(box_open(name, options));
+    return each_ns(calls, [&] { rbx_box_close(box_open(name, options)); }) / 1e3;
 }
 
-void bare_create(benchmark::State &state)
+double bare_create_us()
 {
     static const std::string path = "/bare." + own("create", "bare.");
-    for (auto _ : state) {
-        int fd = shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        int err = fd < 0 ? errno : posix_fallocate(fd, 0, size);
-        if (err)
-            give_up(path.c_str(), std::strerror(err));
-        bare_map(fd);
-        shm_unlink(path.c_str());
-    }
+    return each_ns(calls,
+                   [&] {
+                       int fd = shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                       int err = fd < 0 ? errno : posix_fallocate(fd, 0, size);
+                       if (err)
+                           give_up(path.c_str(), std::strerror(err));
+                       bare_map(fd);
+                       shm_unlink(path.c_str());
+                   }) /
+           1e3;
 }
 
-BENCHMARK(box_open)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(box_open_read_only)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(bare_open)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(box_create)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(bare_create)->UseRealTime()->Unit(benchmark::kMicrosecond);
+int added = [] {
+    Case &open = add_case("box", "box/open", "open and close a box of 1 MB that exists", "us");
+    open.is_quick = true;
+    open.contend("ours", Role::ours, [] { return box_open_us(false); });
+    open.contend("shm_open, mmap", Role::peer, bare_open_us);
+    open.contend("ours, read-only", Role::variant, [] { return box_open_us(true); });
+    aim("open and close a box: ours / bare system calls", open.name, "ours", best_peer,
+        at_most(10));
+    Case &create = add_case("box", "box/create", "create, close and unlink a box of 1 MB", "us");
+    create.contend("ours", Role::ours, box_create_us);
+    create.contend("shm_open, mmap", Role::peer, bare_create_us);
+    return 0;
+}();
 
 } // namespace

@@ -5,6 +5,7 @@
  * and the plain one of threads.
  */
 #include "bench.h"
+#include "case.h"
 #include "pair.h"
 
 #include <ringbox/ringbox.h>
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstring>
 #include <pthread.h>
+#include <string>
 #include <vector>
 
 namespace
@@ -188,84 +190,82 @@ template <class Shared, size_t size> Times copies_ns(double pause_ns)
     return {median(copy_ns), median(change_ns)};
 }
 
-template <size_t size> void compare(benchmark::State &state, double pause_ns)
+template <size_t size> void add_copies(const std::string &name, const char *how, double pause_ns)
 {
-    for (auto _ : state) {
-        Times ours = copies_ns<Cell<size>, size>(pause_ns);
-        Times robust = copies_ns<Locked<size, true>, size>(pause_ns);
-        Times plain = copies_ns<Locked<size, false>, size>(pause_ns);
-        state.SetIterationTime(ours.copy_ns / 1e9);
-        report(state, {{"ours", ours.copy_ns},
-                       {"robust", robust.copy_ns},
-                       {"plain", plain.copy_ns},
-                       {"faster", robust.copy_ns / ours.copy_ns},
-                       {"than_plain", plain.copy_ns / ours.copy_ns},
-                       {"change", ours.change_ns},
-                       {"robust_change", robust.change_ns},
-                       {"plain_change", plain.change_ns}});
-    }
+    Case &one = add_case("sync", name,
+                         "a value of " + std::to_string(size) +
+                             " bytes, copied out while another "
+                             "thread changes it " +
+                             how,
+                         "ns");
+    one.size = size;
+    one.contend("ours", Role::ours, [=] { return copies_ns<Cell<size>, size>(pause_ns).copy_ns; });
+    one.contend("robust mutex", Role::peer,
+                [=] { return copies_ns<Locked<size, true>, size>(pause_ns).copy_ns; });
+    one.contend("mutex of threads", Role::baseline,
+                [=] { return copies_ns<Locked<size, false>, size>(pause_ns).copy_ns; });
 }
 
-template <size_t size> void copy_while_changed(benchmark::State &state)
+/* Where the writer never pauses a mutex is mostly had by one of the two, and the other gets
+   nowhere: look at what a change takes, too. */
+template <size_t size> void add_changes(const std::string &name)
 {
-    compare<size>(state, 1000);
+    Case &one = add_case("sync", name,
+                         "a value of " + std::to_string(size) +
+                             " bytes, changed without a pause while another thread copies it",
+                         "ns");
+    one.size = size;
+    one.contend("ours", Role::ours, [] { return copies_ns<Cell<size>, size>(0).change_ns; });
+    one.contend("robust mutex", Role::peer,
+                [] { return copies_ns<Locked<size, true>, size>(0).change_ns; });
 }
-
-/* Here a mutex is mostly had by one of the two, and the other gets nowhere: look at both times. */
-template <size_t size> void copy_flat_out(benchmark::State &state)
-{
-    compare<size>(state, 0);
-}
-
-int t1 = target_ratio("snapshot of 64 bytes, changed every microsecond by another thread: faster "
-                      "than a copy under a robust mutex",
-                      "copy_while_changed<64>", "faster", at_least(5));
-
-BENCHMARK_TEMPLATE(copy_while_changed, 8)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK_TEMPLATE(copy_while_changed, 64)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK_TEMPLATE(copy_while_changed, 256)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK_TEMPLATE(copy_while_changed, 4096)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK_TEMPLATE(copy_flat_out, 64)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK_TEMPLATE(copy_flat_out, 4096)->UseManualTime()->Iterations(1)->Repetitions(rounds);
 
 /* --- One thread --- */
 
-template <class Call> double alone_ns(Call call)
+constexpr uint64_t calls = 100000;
+
+template <class Shared> Sample change_ns()
 {
-    constexpr uint64_t calls = 200000;
-    double begun = now_ns();
-    for (uint64_t i = 0; i < calls; i++)
-        call();
-    return (now_ns() - begun) / calls;
+    Shared shared;
+    return each_ns(calls, [&] { shared.change(); });
 }
 
-void cell_alone(benchmark::State &state)
+template <class Shared> Sample snapshot_ns()
 {
-    constexpr size_t size = 64;
-    for (auto _ : state) {
-        Cell<size> cell;
-        Locked<size, true> robust;
-        Value<size> value;
-        double change = alone_ns([&] { cell.change(); });
-        double bare_change = alone_ns([&] { robust.change(); });
-        double read = alone_ns([&] { benchmark::DoNotOptimize(cell.read()); });
-        double bare_read = alone_ns([&] { benchmark::DoNotOptimize(robust.read()); });
-        auto copy = [&](auto &shared) {
-            shared.get(value);
-            benchmark::DoNotOptimize(value);
-        };
-        double snapshot = alone_ns([&] { copy(cell); });
-        double bare_copy = alone_ns([&] { copy(robust); });
-        state.SetIterationTime(change / 1e9);
-        report(state, {{"change", change},
-                       {"read", read},
-                       {"snapshot", snapshot},
-                       {"change_ratio", change / bare_change},
-                       {"read_ratio", read / bare_read},
-                       {"snapshot_ratio", snapshot / bare_copy}});
-    }
+    Shared shared;
+    Value<64> value;
+    return each_ns(calls, [&] {
+        shared.get(value);
+        benchmark::DoNotOptimize(value);
+    });
 }
 
-BENCHMARK(cell_alone)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+template <class Shared> Sample read_ns()
+{
+    Shared shared;
+    return each_ns(calls, [&] { benchmark::DoNotOptimize(shared.read()); });
+}
+
+int added = [] {
+    constexpr double now_and_then = 1000;
+    add_copies<8>("sync/cell/8", "every microsecond", now_and_then);
+    add_copies<64>("sync/cell/64", "every microsecond", now_and_then);
+    add_copies<256>("sync/cell/256", "every microsecond", now_and_then);
+    add_copies<4096>("sync/cell/4096", "every microsecond", now_and_then);
+    add_copies<64>("sync/cell-busy/64", "without a pause", 0);
+    add_copies<4096>("sync/cell-busy/4096", "without a pause", 0);
+    add_changes<64>("sync/cell-change/64");
+    aim("snapshot of 64 bytes, changed every microsecond: a copy under a robust mutex / ours",
+        "sync/cell/64", "robust mutex", "ours", at_least(5));
+
+    Case &change = add_case("sync", "sync/cell-alone/change", "a value of 64 bytes, changed", "ns");
+    change.contend("ours", Role::ours, change_ns<Cell<64>>);
+    change.contend("robust mutex", Role::peer, change_ns<Locked<64, true>>);
+    Case &read = add_case("sync", "sync/cell-alone/read", "a value of 64 bytes, read", "ns");
+    read.contend("ours", Role::ours, snapshot_ns<Cell<64>>);
+    read.contend("robust mutex", Role::peer, snapshot_ns<Locked<64, true>>);
+    read.contend("ours, in place", Role::variant, read_ns<Cell<64>>);
+    return 0;
+}();
 
 } // namespace

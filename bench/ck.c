@@ -26,22 +26,31 @@ void bench_ck_free(bench_ck *ck)
 }
 
 /* The calls of a message size. What is sent is only read, though they take it without const. */
+#define CALL(name, call, size)                                                                     \
+    bool bench_ck_send_##name##size(bench_ck *ck, const void *message)                             \
+    {                                                                                              \
+        return ck_ring_enqueue_##call##_message##size(&ck->ring,                                   \
+                                                      (struct message##size *)ck->slots,           \
+                                                      (struct message##size *)(uintptr_t)message); \
+    }                                                                                              \
+    bool bench_ck_recv_##name##size(bench_ck *ck, void *message)                                   \
+    {                                                                                              \
+        return ck_ring_dequeue_##call##_message##size(&ck->ring,                                   \
+                                                      (struct message##size *)ck->slots, message); \
+    }
 #define CALLS(size)                                                                                \
     struct message##size {                                                                         \
         uint64_t words[size / 8];                                                                  \
     };                                                                                             \
     CK_RING_PROTOTYPE(message##size, message##size)                                                \
-    bool bench_ck_send_##size(bench_ck *ck, const void *message)                                   \
-    {                                                                                              \
-        return ck_ring_enqueue_mpmc_message##size(&ck->ring, (struct message##size *)ck->slots,    \
-                                                  (struct message##size *)(uintptr_t)message);     \
-    }                                                                                              \
-    bool bench_ck_recv_##size(bench_ck *ck, void *message)                                         \
-    {                                                                                              \
-        return ck_ring_dequeue_mpmc_message##size(&ck->ring, (struct message##size *)ck->slots,    \
-                                                  message);                                        \
-    }
+    CALL(, spsc, size)                                                                             \
+    CALL(many_, mpmc, size)
 
 CALLS(8)
 CALLS(24)
 CALLS(56)
+CALLS(64)
+CALLS(120)
+CALLS(248)
+CALLS(1024)
+CALLS(4096)

@@ -14,12 +14,22 @@ typedef struct bench_ck bench_ck;
 bench_ck *bench_ck_new(unsigned size, unsigned count);
 void bench_ck_free(bench_ck *ck);
 
-bool bench_ck_send_8(bench_ck *ck, const void *message);
-bool bench_ck_send_24(bench_ck *ck, const void *message);
-bool bench_ck_send_56(bench_ck *ck, const void *message);
-bool bench_ck_recv_8(bench_ck *ck, void *message);
-bool bench_ck_recv_24(bench_ck *ck, void *message);
-bool bench_ck_recv_56(bench_ck *ck, void *message);
+/* For one sender and one receiver; and, as send_many and recv_many, for many. */
+#define BENCH_CK(size)                                                                             \
+    bool bench_ck_send_##size(bench_ck *ck, const void *message);                                  \
+    bool bench_ck_recv_##size(bench_ck *ck, void *message);                                        \
+    bool bench_ck_send_many_##size(bench_ck *ck, const void *message);                             \
+    bool bench_ck_recv_many_##size(bench_ck *ck, void *message);
+
+BENCH_CK(8)
+BENCH_CK(24)
+BENCH_CK(56)
+BENCH_CK(64)
+BENCH_CK(120)
+BENCH_CK(248)
+BENCH_CK(1024)
+BENCH_CK(4096)
+#undef BENCH_CK
 
 #ifdef __cplusplus
 }

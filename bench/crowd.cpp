@@ -56,20 +56,8 @@ double Crowd::took_ns() const
     return last - first;
 }
 
-uint64_t Crowd::received() const
+uint64_t Crowd::total_of(uint64_t Member::*what) const
 {
     return std::accumulate(receivers.begin(), receivers.end(), uint64_t{0},
-                           [](uint64_t so_far, const Member &one) { return so_far + one.count; });
-}
-
-uint64_t Crowd::sum() const
-{
-    return std::accumulate(receivers.begin(), receivers.end(), uint64_t{0},
-                           [](uint64_t so_far, const Member &one) { return so_far + one.sum; });
-}
-
-uint64_t Crowd::behind() const
-{
-    return std::accumulate(receivers.begin(), receivers.end(), uint64_t{0},
-                           [](uint64_t so_far, const Member &one) { return so_far + one.behind; });
+                           [&](uint64_t so_far, const Member &one) { return so_far + one.*what; });
 }

@@ -48,6 +48,7 @@ class alignas(128) Member
     uint64_t count = 0;  /* messages that it has received */
     uint64_t sum = 0;    /* of their numbers */
     uint64_t behind = 0; /* messages that came after a later one of the same sender */
+    uint64_t torn = 0;   /* that are a mixture of some */
 
     Member(unsigned which, bool shares_its_core, Signals &of_all)
         : number(which), crowded(shares_its_core), signals(of_all)
@@ -103,11 +104,26 @@ class Crowd
              std::chrono::milliseconds limit);
 
     double took_ns() const; /* from the first one's begin to the last one's end */
-    uint64_t received() const;
-    uint64_t sum() const;
-    uint64_t behind() const;
+    uint64_t received() const
+    {
+        return total_of(&Member::count);
+    }
+    uint64_t sum() const
+    {
+        return total_of(&Member::sum);
+    }
+    uint64_t behind() const
+    {
+        return total_of(&Member::behind);
+    }
+    uint64_t torn() const
+    {
+        return total_of(&Member::torn);
+    }
 
   private:
+    uint64_t total_of(uint64_t Member::*what) const; /* of the receivers */
+
     Signals signals;
     std::deque<Member> senders, receivers;
 };
@@ -129,7 +145,7 @@ template <class Queue, class Item>
     for (uint64_t sent = 0; sent < total && !self.over();) {
         const uint64_t until = std::min(sent + stretch, total);
         for (; sent < until; sent++) {
-            item.number++;
+            set_number(item, item.number + 1);
             for (unsigned misses = 1; !sender.try_send(item); misses++)
                 if (!self.wait(misses))
                     return self.end();
@@ -142,9 +158,11 @@ template <class Queue, class Item>
 class Check
 {
   public:
-    void take(uint64_t number)
+    template <class Item> void take(const Item &item)
     {
+        const uint64_t number = item.number;
         uint64_t &last = latest[(number >> sender_shift) % most_senders];
+        torn += !is_whole(item);
         late += number <= last;
         last = number;
         total += number;
@@ -155,10 +173,11 @@ class Check
         self.count = taken;
         self.sum = total;
         self.behind = late;
+        self.torn = torn;
     }
 
   private:
-    uint64_t taken = 0, total = 0, late = 0;
+    uint64_t taken = 0, total = 0, late = 0, torn = 0;
     uint64_t latest[most_senders] = {};
 };
 
@@ -179,7 +198,7 @@ template <class Queue, class Item>
             for (unsigned misses = 1; !receiver.try_recv(item); misses++)
                 if (!self.wait(misses))
                     return finish();
-            check.take(item.number);
+            check.take(item);
         }
     }
     finish();
@@ -196,7 +215,7 @@ template <class Queue, class Item, size_t batch>
     for (uint64_t sent = 0; sent < total && !self.over();) {
         const size_t count = std::min<uint64_t>(batch, total - sent);
         for (size_t i = 0; i < count; i++)
-            items[i].number = name + sent + i + 1;
+            set_number(items[i], name + sent + i + 1);
         size_t done;
         for (unsigned misses = 1; (done = sender.try_send_n(items, count)) == 0; misses++)
             if (!self.wait(misses))
@@ -224,7 +243,7 @@ template <class Queue, class Item, size_t batch>
             if (!self.wait(misses))
                 return finish();
         for (size_t i = 0; i < done; i++)
-            check.take(items[i].number);
+            check.take(items[i]);
         taken += done;
     }
     finish();
@@ -284,6 +303,8 @@ Crossing cross(const char *name, Shape shape, uint64_t total)
     for (uint64_t i = 0; i < shape.senders; i++)
         sum += (i << sender_shift) * share + share * (share + 1) / 2;
     const uint64_t received = crowd.received();
+    if (crowd.torn() > 0)
+        give_up(name, "it delivered messages that were never sent");
     if (received == total && crowd.sum() != sum)
         give_up(name, "it lost messages, and delivered others twice");
     return {crowd.took_ns() / static_cast<double>(std::max<uint64_t>(received, 1)), crowd.behind()};

@@ -1,29 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What an event costs, beside an eventfd: set and got through by one, and to wake another. */
 #include "bench.h"
+#include "case.h"
 #include "pair.h"
 
 #include <ringbox/ringbox.h>
 
-#include <benchmark/benchmark.h>
-
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 namespace
 {
-
-int t1 = target("set and try_wait, futex", "event_pass<RBX_EVENT_FUTEX>", "bare_pass", 0.2);
-int t2 = target("set and try_wait, busy", "event_pass<RBX_EVENT_BUSY>", "bare_pass", 0.2);
-int t3 = target("set and try_wait, fd", "event_pass<RBX_EVENT_FD>", "bare_pass", 1.2);
-int t4 = target_ratio("wake-up and back, event that never spins / eventfd and poll", "event_trip",
-                      "ratio", at_most(1.0));
-int t5 = target_ratio("wake-up and back, event by default / eventfd and poll", "event_trip",
-                      "default_ratio", at_most(1.0));
 
 void check(bool worked, const char *what)
 {
@@ -83,22 +73,24 @@ struct Bare {
 
 /* ---- By one -------------------------------------------------------------------------------- */
 
-template <rbx_event_how how> void event_pass(benchmark::State &state)
+constexpr uint64_t passes = 100000;
+
+double event_pass_ns(rbx_event_how how)
 {
     Event event(how);
-    for (auto _ : state) {
+    return each_ns(passes, [&] {
         event.set();
         check(rbx_event_try_wait(event.event) == 0, "event");
-    }
+    });
 }
 
-void bare_pass(benchmark::State &state)
+double bare_pass_ns()
 {
     Bare bare;
-    for (auto _ : state) {
+    return each_ns(passes, [&] {
         bare.set();
         check(bare.try_wait(), "eventfd");
-    }
+    });
 }
 
 /* ---- By two -------------------------------------------------------------------------------- */
@@ -122,48 +114,42 @@ template <class Flag> double trip_ns(Flag &there, Flag &back)
     return took / trips;
 }
 
-/* What a thread that is opening an event may use counts, and pin() has left this one a core. */
-void unpin()
-{
-    Cores cores = two_cores();
-    cpu_set_t both;
-    CPU_ZERO(&both);
-    CPU_SET(cores.first, &both);
-    CPU_SET(cores.second, &both);
-    check(sched_setaffinity(0, sizeof both, &both) == 0, "sched_setaffinity");
-}
-
 double event_trip_ns(rbx_event_how how, uint32_t spin_ns)
 {
-    unpin();
     Event there(how, spin_ns), back(how, spin_ns);
     return trip_ns(there, back);
 }
 
-void event_trip(benchmark::State &state)
+double bare_trip_ns()
 {
-    for (auto _ : state) {
-        Bare there, back;
-        double bare = trip_ns(there, back);
-        double asleep = event_trip_ns(RBX_EVENT_FUTEX, RBX_NO_SPIN);
-        double ours = event_trip_ns(RBX_EVENT_FUTEX, 0);
-        double busy = event_trip_ns(RBX_EVENT_BUSY, 0);
-        double fd = event_trip_ns(RBX_EVENT_FD, 0);
-        state.SetIterationTime(asleep / 1e9);
-        report(state, {{"bare", bare},
-                       {"asleep", asleep},
-                       {"default", ours},
-                       {"busy", busy},
-                       {"fd", fd},
-                       {"ratio", asleep / bare},
-                       {"default_ratio", ours / bare}});
-    }
+    Bare there, back;
+    return trip_ns(there, back);
 }
 
-BENCHMARK_TEMPLATE(event_pass, RBX_EVENT_FUTEX);
-BENCHMARK_TEMPLATE(event_pass, RBX_EVENT_BUSY);
-BENCHMARK_TEMPLATE(event_pass, RBX_EVENT_FD);
-BENCHMARK(bare_pass);
-BENCHMARK(event_trip)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+int added = [] {
+    Case &pass = add_case("sync", "sync/event", "an event, set and seen by one thread", "ns");
+    pass.contend("ours", Role::ours, [] { return event_pass_ns(RBX_EVENT_FUTEX); });
+    pass.contend("eventfd", Role::peer, bare_pass_ns);
+    pass.contend("ours, busy", Role::variant, [] { return event_pass_ns(RBX_EVENT_BUSY); });
+    pass.contend("ours, fd", Role::variant, [] { return event_pass_ns(RBX_EVENT_FD); });
+    aim("set and see an event: ours / eventfd", pass.name, "ours", "eventfd", at_most(0.2));
+    aim("set and see an event of the busy kind: ours / eventfd", pass.name, "ours, busy", "eventfd",
+        at_most(0.2));
+    aim("set and see an event of the fd kind: ours / eventfd", pass.name, "ours, fd", "eventfd",
+        at_most(1.2));
+
+    Case &trip = add_case("sync", "sync/event-trip", "two threads wake each other", "ns");
+    trip.contend("ours, never spinning", Role::variant,
+                 [] { return event_trip_ns(RBX_EVENT_FUTEX, RBX_NO_SPIN); });
+    trip.contend("ours", Role::ours, [] { return event_trip_ns(RBX_EVENT_FUTEX, 0); });
+    trip.contend("eventfd and poll", Role::peer, bare_trip_ns);
+    trip.contend("ours, busy", Role::variant, [] { return event_trip_ns(RBX_EVENT_BUSY, 0); });
+    trip.contend("ours, fd", Role::variant, [] { return event_trip_ns(RBX_EVENT_FD, 0); });
+    aim("wake-up and back, an event that never spins / eventfd and poll", trip.name,
+        "ours, never spinning", "eventfd and poll", at_most(1));
+    aim("wake-up and back, an event / eventfd and poll", trip.name, "ours", "eventfd and poll",
+        at_most(1));
+    return 0;
+}();
 
 } // namespace

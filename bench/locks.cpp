@@ -7,11 +7,10 @@
  * calls that are measured.
  */
 #include "bench.h"
+#include "case.h"
 #include "pair.h"
 
 #include <ringbox/ringbox.h>
-
-#include <benchmark/benchmark.h>
 
 #include <cerrno>
 #include <cstring>
@@ -197,86 +196,55 @@ struct OurMutex {
 
 /* --- Uncontended --- */
 
-constexpr unsigned tries = 100000;
+constexpr uint64_t calls = 100000;
 
-/* Of one call of `what`; the fastest of a few runs, lest a pause of this thread count. */
-template <class What> double fastest_ns(const What &what)
-{
-    double least = 0;
-    for (int run = 0; run < 5; run++) {
-        const double begun = now_ns();
-        for (unsigned i = 0; i < tries; i++)
-            what();
-        const double took = (now_ns() - begun) / tries;
-        least = run == 0 || took < least ? took : least;
-    }
-    return least;
-}
-
-template <class Lock> double read_ns()
+template <class Lock> Sample read_ns()
 {
     Lock lock;
     typename Lock::Handle handle(lock);
-    return fastest_ns([&] {
+    return each_ns(calls, [&] {
         handle.read();
         handle.unlock();
     });
 }
 
-template <class Lock> double write_ns()
+template <class Lock> Sample write_ns()
 {
     Lock lock;
     typename Lock::Handle handle(lock);
-    return fastest_ns([&] {
+    return each_ns(calls, [&] {
         handle.write();
         handle.unlock();
     });
 }
 
-void rwlock_uncontended(benchmark::State &state)
+void add_uncontended()
 {
-    pin(two_cores().first);
-    for (auto _ : state) {
-        const double ours_read = read_ns<OurRwlock>(), bare_read = read_ns<PthreadRwlock>();
-        const double ours_write = write_ns<OurRwlock>(), bare_write = write_ns<PthreadRwlock>();
-        state.SetIterationTime(ours_read / 1e9);
-        report(state, {{"read", ours_read},
-                       {"pthread_read", bare_read},
-                       {"write", ours_write},
-                       {"pthread_write", bare_write},
-                       {"read_ratio", ours_read / bare_read},
-                       {"write_ratio", ours_write / bare_write}});
-    }
+    Case &read =
+        add_case("sync", "sync/rwlock-read", "a rwlock nobody else wants, read + unlock", "ns");
+    read.contend("ours", Role::ours, read_ns<OurRwlock>);
+    read.contend("pthread_rwlock", Role::peer, read_ns<PthreadRwlock>);
+    aim("rwlock, read + unlock uncontended: ours / pthread's", read.name, "ours", best_peer,
+        at_most(1.2));
+    Case &write =
+        add_case("sync", "sync/rwlock-write", "a rwlock nobody else wants, write + unlock", "ns");
+    write.contend("ours", Role::ours, write_ns<OurRwlock>);
+    write.contend("pthread_rwlock", Role::peer, write_ns<PthreadRwlock>);
+    aim("rwlock, write + unlock uncontended: ours / pthread's", write.name, "ours", best_peer,
+        at_most(1.2));
+    Case &mutex = add_case("sync", "sync/mutex", "a mutex nobody else wants, lock + unlock", "ns");
+    mutex.contend("ours", Role::ours, write_ns<OurMutex>);
+    mutex.contend("robust pthread_mutex", Role::peer, write_ns<PthreadMutex<true>>);
+    mutex.contend("pthread_mutex", Role::baseline, write_ns<PthreadMutex<false>>);
+    aim("mutex, lock + unlock uncontended: ours / pthread's robust one", mutex.name, "ours",
+        best_peer, at_most(1.2));
 }
-
-int t1 = target_ratio("rwlock, read + unlock uncontended: ours / pthread's", "rwlock_uncontended",
-                      "read_ratio", at_most(1.2));
-int t2 = target_ratio("rwlock, write + unlock uncontended: ours / pthread's", "rwlock_uncontended",
-                      "write_ratio", at_most(1.2));
-
-void mutex_uncontended(benchmark::State &state)
-{
-    pin(two_cores().first);
-    for (auto _ : state) {
-        const double ours = write_ns<OurMutex>(), robust = write_ns<PthreadMutex<true>>();
-        const double plain = write_ns<PthreadMutex<false>>();
-        state.SetIterationTime(ours / 1e9);
-        report(state, {{"ours", ours},
-                       {"pthread_robust", robust},
-                       {"pthread", plain},
-                       {"ratio", ours / robust},
-                       {"plain_ratio", ours / plain}});
-    }
-}
-
-int t3 = target_ratio("mutex, lock + unlock uncontended: ours / pthread's robust one",
-                      "mutex_uncontended", "ratio", at_most(1.2));
 
 /* --- Two threads on two cores, of whose calls so many of a hundred read --- */
 
-template <class Lock, unsigned reads> double mixed_ns()
+template <class Lock, unsigned reads> Sample mixed_ns()
 {
-    constexpr unsigned calls = 200000;
+    constexpr unsigned mixed_calls = 100000;
     struct Words {
         alignas(128) volatile uint64_t value[2];
     };
@@ -285,7 +253,7 @@ template <class Lock, unsigned reads> double mixed_ns()
     auto work = [&] {
         typename Lock::Handle handle(lock);
         uint64_t wrong = 0;
-        for (unsigned i = 0; i < calls; i++) {
+        for (unsigned i = 0; i < mixed_calls; i++) {
             if (i * 37 % 100 < reads) { /* spread out */
                 handle.read();
                 wrong += data->value[0] != data->value[1];
@@ -299,31 +267,28 @@ template <class Lock, unsigned reads> double mixed_ns()
         if (wrong)
             give_up("a lock", "it keeps nobody apart");
     };
-    return together_ns(work, work) / (2.0 * calls);
+    return together_ns(work, work) / (2.0 * mixed_calls);
 }
 
-void rwlock_mixed(benchmark::State &state)
+template <unsigned reads> void add_mixed()
 {
-    for (auto _ : state) {
-        const double ours = mixed_ns<OurRwlock, 95>(), bare = mixed_ns<PthreadRwlock, 95>();
-        const double ours_half = mixed_ns<OurRwlock, 50>(),
-                     bare_half = mixed_ns<PthreadRwlock, 50>();
-        const double ours_all = mixed_ns<OurRwlock, 100>(),
-                     bare_all = mixed_ns<PthreadRwlock, 100>();
-        state.SetIterationTime(ours / 1e9);
-        report(state, {{"ours", ours},
-                       {"pthread", bare},
-                       {"times", bare / ours},
-                       {"times_at_50", bare_half / ours_half},
-                       {"times_at_100", bare_all / ours_all}});
-    }
+    const std::string percent = std::to_string(reads);
+    Case &one =
+        add_case("sync", "sync/rwlock-mixed/" + percent,
+                 "a rwlock that two threads want, " + percent + "% of whose calls read", "ns");
+    one.contend("ours", Role::ours, mixed_ns<OurRwlock, reads>);
+    one.contend("pthread_rwlock", Role::peer, mixed_ns<PthreadRwlock, reads>);
+    if (reads == 95)
+        aim("rwlock, 95% reads on two cores: pthread's / ours", one.name, best_peer, "ours",
+            at_least(1.5));
 }
 
-int t4 = target_ratio("rwlock, 95% reads on two cores: throughput, ours / pthread's",
-                      "rwlock_mixed", "times", at_least(1.5));
-
-BENCHMARK(rwlock_uncontended)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK(mutex_uncontended)->UseManualTime()->Iterations(1)->Repetitions(rounds);
-BENCHMARK(rwlock_mixed)->UseManualTime()->Iterations(1)->Repetitions(rounds);
+int added = [] {
+    add_uncontended();
+    add_mixed<50>();
+    add_mixed<95>();
+    add_mixed<100>();
+    return 0;
+}();
 
 } // namespace

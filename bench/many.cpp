@@ -1,33 +1,27 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * How fast many threads can send to many, on two cores: ns a message, ours and the others one after
- * the other in each round, so that a round's ratio holds whatever the machine did meanwhile.
- */
-#include "bench.h"
+/* How fast many threads can send to many, on two cores: ns a message. */
+#include "case.h"
 #include "crowd.h"
 #include "many-bare.h"
 #include "many.h"
-#include "pair.h"
 #include "rivals.h"
 
-#include <benchmark/benchmark.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <functional>
-#include <limits>
-#include <map>
 #include <string>
-#include <vector>
 
 namespace
 {
 
-constexpr uint64_t messages = 1000000;
-constexpr Shape shapes[] = {{1, 1}, {2, 2}, {4, 4}, {4, 1}};
+constexpr uint64_t most_messages = 400000;
+constexpr Shape shapes[] = {{1, 1}, {2, 2}, {4, 4}, {4, 1}, {1, 4}, {8, 8}};
+
+/* As many as can be divided among eight. */
+constexpr uint64_t messages_of(size_t size)
+{
+    return worth_of(size, most_messages) / 8 * 8;
+}
 
 template <class Queue, size_t size, size_t batch = 1>
-double ordered_ns(const char *name, Shape shape, uint64_t total = messages)
+double ordered_ns(const char *name, Shape shape, uint64_t total = messages_of(size))
 {
     const Crossing crossing = cross<Queue, Message<size>, batch>(name, shape, total);
     if (crossing.behind > 0)
@@ -35,134 +29,124 @@ double ordered_ns(const char *name, Shape shape, uint64_t total = messages)
     return crossing.ns;
 }
 
-struct Contender {
-    std::string name;
-    bool is_rival, keeps_order;
-    std::function<double()> ns;
-};
-
-template <size_t size> std::vector<Contender> contenders(Shape shape)
+Case &add_many(const std::string &group, const std::string &name, const std::string &title,
+               Shape shape, size_t size)
 {
-    std::vector<Contender> all;
-    auto ours = [&](const char *name, auto type) {
+    const std::string bytes = std::to_string(size);
+    Case &one =
+        add_case(group, name, "MPMC, " + shape_name(shape) + " threads, " + title, "ns/message");
+    one.kind = "mpmc";
+    one.size = size;
+    one.senders = shape.senders;
+    one.receivers = shape.receivers;
+    return one;
+}
+
+template <size_t size> Case &add_table(Shape shape)
+{
+    const std::string bytes = std::to_string(size);
+    Case &one = add_many("many", "many/" + bytes + "/" + shape_name(shape),
+                         bytes + "-byte messages", shape, size);
+    auto ours = [&](const char *name, Role role, auto type) {
         typedef typename decltype(type)::type Queue;
-        all.push_back({name, false, true, [=] { return ordered_ns<Queue, size>(name, shape); }});
+        one.contend(name, role, [=] { return ordered_ns<Queue, size>(name, shape); });
     };
-    ours("ours", Type<many::Ours<size>>());
+    ours("ours", Role::ours, Type<many::Ours<size>>());
     rivals::for_each<size>(shape.senders, [&](const char *name, bool keeps_order, auto type) {
         typedef typename decltype(type)::type Queue;
-        all.push_back({name, true, keeps_order, [=] {
-                           return keeps_order
-                                      ? ordered_ns<Queue, size>(name, shape)
-                                      : cross<Queue, Message<size>>(name, shape, messages).ns;
-                       }});
+        auto run = [=]() -> Sample {
+            return keeps_order ? ordered_ns<Queue, size>(name, shape)
+                               : cross<Queue, Message<size>>(name, shape, messages_of(size)).ns;
+        };
+        one.contend(name, Role::peer, run, keeps_order);
     });
-    ours("polling", Type<many::Polled<size>>());
-    ours("strict", Type<many::Strict<size>>());
-    if constexpr (size == 8)
-        ours("mutex", Type<many::Mutex>());
-    return all;
+    ours("ours, polling", Role::variant, Type<many::Polled<size>>());
+    ours("ours, strict", Role::variant, Type<many::Strict<size>>());
+    ours("mutex ring", Role::baseline, Type<many::Mutex<size>>());
+    return one;
 }
 
-/* All of them twice, forth and back, so that a drift of the machine's in that second or two is
-   nobody's gain. */
-template <size_t size> void table(benchmark::State &state, Shape shape)
+void add_8(Shape shape)
 {
-    const std::vector<Contender> all = contenders<size>(shape);
-    for (auto _ : state) {
-        std::map<std::string, double> ns;
-        for (auto one = all.begin(); one != all.end(); one++)
-            ns[one->name] += one->ns() / 2;
-        for (auto one = all.rbegin(); one != all.rend(); one++)
-            ns[one->name] += one->ns() / 2;
-        const double ours = ns.at("ours");
-        double best = std::numeric_limits<double>::infinity(), best_in_order = best;
-        for (const Contender &one : all) {
-            const double figure = ns.at(one.name);
-            state.counters[one.name] = figure;
-            if (one.is_rival)
-                best = std::min(best, figure);
-            if (one.is_rival && one.keeps_order)
-                best_in_order = std::min(best_in_order, figure);
-        }
-        state.SetIterationTime(ours * messages / 1e9);
-        report(state, {{"best", best},
-                       {"best_in_order", best_in_order},
-                       {"ratio", best / ours},
-                       {"in_order_ratio", best_in_order / ours},
-                       {"strict_ratio", ours / ns.at("strict")}});
-        if (size == 8)
-            report(state, {{"mutex_ratio", ns.at("mutex") / ours}});
+    Case &one = add_table<8>(shape);
+    const std::string what = "MPMC, " + shape_name(shape) + ", 8 bytes: ";
+    one.is_quick = shape.senders == shape.receivers && shape.senders < 8;
+    one.in_builds = true;
+    if (shape.senders == 8 || shape.senders < shape.receivers)
+        return;
+    aim(what + "best peer / ours", one.name, best_peer, "ours", at_least(1.3));
+    aim(what + "messages a second, strict / default", one.name, "ours", "ours, strict",
+        at_least(0.4));
+    aim(what + "mutex ring / ours", one.name, "mutex ring", "ours", at_least(5));
+}
+
+template <size_t size> void add_larger()
+{
+    for (Shape shape : {Shape{1, 1}, Shape{2, 2}, Shape{4, 4}, Shape{4, 1}}) {
+        const Case &one = add_table<size>(shape);
+        if (size <= 56)
+            aim("MPMC, " + shape_name(shape) + ", " + std::to_string(size) +
+                    " bytes: best peer that keeps the order / ours",
+                one.name, best_in_order, "ours", at_least(1));
     }
 }
 
-/* Batches of 16, on both sides. */
-void batches(benchmark::State &state, Shape shape)
+template <size_t batch> void contend_batches(Case &one, Shape shape, Role role)
 {
-    for (auto _ : state) {
-        double single = ordered_ns<many::Ours<8>, 8>("ours", shape);
-        double batched = ordered_ns<many::Ours<8>, 8, 16>("batches", shape);
-        state.SetIterationTime(batched * messages / 1e9);
-        report(state, {{"single", single}, {"batches", batched}, {"ratio", single / batched}});
-    }
+    one.contend(std::to_string(batch) + " a call", role,
+                [=] { return ordered_ns<many::Ours<8>, 8, batch>("batches", shape); });
+}
+
+void add_batches(Shape shape)
+{
+    Case &one = add_many("batches", "batches/mpmc/" + shape_name(shape),
+                         "8-byte messages, some a call", shape, 8);
+    one.batch = 16;
+    one.contend("one a call", Role::note,
+                [=] { return ordered_ns<many::Ours<8>, 8>("ours", shape); });
+    contend_batches<4>(one, shape, Role::variant);
+    contend_batches<16>(one, shape, Role::ours);
+    contend_batches<64>(one, shape, Role::variant);
+    aim("MPMC, " + shape_name(shape) + ", 8 bytes: one by one / 16 a call", one.name, "one a call",
+        "16 a call", at_least(2));
 }
 
 /* What the intent costs: little beside what one run differs from the next by, so there are many, by
-   turns. */
-void intent(benchmark::State &state, Shape shape)
+   turns; the figure is the ratio of their sums. */
+double intent_costs(Shape shape)
 {
-    constexpr int pairs = 61;
-    constexpr uint64_t some = messages / 2;
-    for (auto _ : state) {
-        double ours = 0, bare = 0;
-        for (int i = 0; i < 2 * pairs; i++)
-            if (i % 4 == 0 || i % 4 == 3)
-                ours += ordered_ns<many::Ours<8>, 8>("ours", shape, some) / pairs;
-            else
-                bare += cross_bare(shape, some).ns / pairs;
-        state.SetIterationTime(ours * some / 1e9);
-        report(state, {{"ours", ours}, {"bare", bare}, {"ratio", ours / bare}});
-    }
+    constexpr int pairs = 41;
+    constexpr uint64_t some = most_messages;
+    double ours = 0, bare = 0;
+    for (int i = 0; i < 2 * pairs; i++)
+        if (i % 4 == 0 || i % 4 == 3)
+            ours += ordered_ns<many::Ours<8>, 8>("ours", shape, some);
+        else
+            bare += cross_bare(shape, some).ns;
+    return ours / bare;
 }
 
-/* --- Their names, and what we aim at --- */
-
-template <class Run> void add(const std::string &name, Run run)
+void add_intent(Shape shape)
 {
-    benchmark::RegisterBenchmark(name.c_str(), run)->UseManualTime()->Iterations(1);
-}
-
-template <size_t size> void add_table()
-{
-    for (Shape shape : shapes) {
-        const std::string what = shape_name(shape) + ", " + std::to_string(size) + " bytes: ";
-        const std::string name = "many/" + std::to_string(size) + "/" + shape_name(shape);
-        add(name, [shape](benchmark::State &state) { table<size>(state, shape); });
-        if (size == 8) {
-            target_ratio(what + "best rival / ours", name, "ratio", at_least(1.3));
-            target_ratio(what + "messages a second, strict / default", name, "strict_ratio",
-                         at_least(0.4));
-            target_ratio(what + "mutex / ours", name, "mutex_ratio", at_least(5));
-        } else {
-            target_ratio(what + "best rival that keeps the order / ours", name, "in_order_ratio",
-                         at_least(1));
-        }
-    }
+    Case &one = add_many("intent", "intent/" + shape_name(shape),
+                         "8-byte messages: the store that makes a death harmless", shape, 8);
+    one.unit = "times without it";
+    one.contend("with the intent", Role::note, [=] { return intent_costs(shape); });
+    aim("MPMC, " + shape_name(shape) + ", 8 bytes: with the intent / without", one.name,
+        "with the intent", itself, at_most(1.05));
 }
 
 int added = [] {
-    add_table<8>();
-    add_table<24>();
-    add_table<56>();
-    for (Shape shape : {shapes[0], shapes[1]}) {
-        const std::string what = shape_name(shape) + ", 8 bytes: ";
-        const std::string batched = "many/batches/" + shape_name(shape);
-        add(batched, [shape](benchmark::State &state) { batches(state, shape); });
-        target_ratio(what + "single / batches of 16", batched, "ratio", at_least(2));
-        const std::string name = "many/intent/" + shape_name(shape);
-        add(name, [shape](benchmark::State &state) { intent(state, shape); });
-        target_ratio(what + "with the intent / without", name, "ratio", at_most(1.05));
-    }
+    for (Shape shape : shapes)
+        add_8(shape);
+    add_larger<24>();
+    add_larger<56>();
+    add_larger<248>();
+    add_larger<1024>();
+    add_batches({1, 1});
+    add_batches({2, 2});
+    add_intent({1, 1});
+    add_intent({2, 2});
     return 0;
 }();
 

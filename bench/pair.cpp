@@ -3,7 +3,9 @@
 
 #include "bench.h"
 
+#include <algorithm>
 #include <atomic>
+#include <benchmark/benchmark.h>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -11,22 +13,42 @@
 #include <sched.h>
 #include <thread>
 
+namespace
+{
+
+const cpu_set_t &allowed()
+{
+    static const cpu_set_t all = [] {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        if (sched_getaffinity(0, sizeof set, &set) < 0)
+            give_up("sched_getaffinity", std::strerror(errno));
+        return set;
+    }();
+    return all;
+}
+
+const cpu_set_t &asked_at_start = allowed();
+bool swapped;
+
+} // namespace
+
 Cores two_cores()
 {
-    static const Cores found = [] {
-        cpu_set_t allowed;
-        CPU_ZERO(&allowed);
-        if (sched_getaffinity(0, sizeof allowed, &allowed) < 0)
-            give_up("sched_getaffinity", std::strerror(errno));
-        Cores cores = {-1, -1};
-        for (int core = 0; core < CPU_SETSIZE && cores.second < 0; core++)
-            if (CPU_ISSET(core, &allowed))
-                (cores.first < 0 ? cores.first : cores.second) = core;
-        if (cores.second < 0)
-            cores.second = cores.first;
-        return cores;
-    }();
-    return found;
+    Cores cores = {-1, -1};
+    for (int core = 0; core < CPU_SETSIZE && cores.second < 0; core++)
+        if (CPU_ISSET(core, &asked_at_start))
+            (cores.first < 0 ? cores.first : cores.second) = core;
+    if (cores.second < 0)
+        cores.second = cores.first;
+    if (swapped)
+        std::swap(cores.first, cores.second);
+    return cores;
+}
+
+void change_sides(bool other_way_round)
+{
+    swapped = other_way_round;
 }
 
 void pin(int core)
@@ -38,20 +60,27 @@ void pin(int core)
         give_up("sched_setaffinity", std::strerror(errno));
 }
 
-double now_ns()
+void unpin()
+{
+    if (sched_setaffinity(0, sizeof(cpu_set_t), &asked_at_start) < 0)
+        give_up("sched_setaffinity", std::strerror(errno));
+}
+
+uint64_t stamp_ns()
 {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+    return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+double now_ns()
+{
+    return static_cast<double>(stamp_ns());
 }
 
 double together_ns(const std::function<void()> &first, const std::function<void()> &second)
 {
-    static bool swapped;
-    Cores cores = two_cores();
-    if (swapped)
-        std::swap(cores.first, cores.second);
-    swapped = !swapped;
+    const Cores cores = two_cores();
     std::atomic<int> ready{0};
     std::thread other([&] {
         pin(cores.second);
@@ -92,11 +121,9 @@ void await(const std::atomic<uint64_t> &word, uint64_t wanted)
         relax();
 }
 
-} // namespace
-
-double floor_round_trip_ns()
+double trip_once_ns()
 {
-    constexpr uint64_t trips = 20000;
+    constexpr uint64_t trips = 8000;
     Word there, back;
     double took = together_ns(
         [&] {
@@ -114,9 +141,9 @@ double floor_round_trip_ns()
     return took / trips;
 }
 
-double floor_bulk_line_ns()
+double line_once_ns()
 {
-    constexpr uint64_t total = 2000;
+    constexpr uint64_t total = 1000;
     auto ring = std::make_unique<Block[]>(blocks);
     Word emptied;
     double took = together_ns(
@@ -142,4 +169,17 @@ double floor_bulk_line_ns()
             }
         });
     return took / (total * block_lines);
+}
+
+} // namespace
+
+Floor measure_floor()
+{
+    constexpr int tries = 3;
+    Floor least = {trip_once_ns(), line_once_ns()};
+    for (int i = 1; i < tries; i++) {
+        least.trip_ns = std::min(least.trip_ns, trip_once_ns());
+        least.line_ns = std::min(least.line_ns, line_once_ns());
+    }
+    return least;
 }

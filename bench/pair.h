@@ -5,29 +5,44 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
-
-#include <benchmark/benchmark.h>
 
 /* Two processors that this process may use; the second is the first where it has only one. */
 struct Cores {
     int first, second;
 };
 Cores two_cores();
+
+/* Which of the two is the first is for the runner to say, for a round at a time. */
+void change_sides(bool swapped);
+
 void pin(int core);
+/* May use all again that the process might at its start. */
+void unpin();
 
 double now_ns();
+uint64_t stamp_ns(); /* the same clock */
 
-/* Runs both at once, each on its own core, and returns how long that took until both were done.
-   The cores change sides from call to call. */
+/* Runs both at once, each on its own core, and returns how long that took until both were done. */
 double together_ns(const std::function<void()> &first, const std::function<void()> &second);
+
+/* Of one call of `what`, by one thread that keeps its core. */
+template <class What> double each_ns(uint64_t calls, const What &what)
+{
+    pin(two_cores().first);
+    const double begun = now_ns();
+    for (uint64_t i = 0; i < calls; i++)
+        what();
+    return (now_ns() - begun) / static_cast<double>(calls);
+}
 
 /*
  * What the two cores can do, whatever the code: the round trip of one word each way, and the time a
- * cache line takes when they go over in bulk.
+ * cache line takes when they go over in bulk. The least of a few tries.
  */
-double floor_round_trip_ns();
-double floor_bulk_line_ns();
+struct Floor {
+    double trip_ns, line_ns;
+};
+Floor measure_floor();
 
 /* What spinning does between two looks, for everyone here. */
 inline void relax()
@@ -36,19 +51,5 @@ inline void relax()
     __builtin_ia32_pause();
 #endif
 }
-
-/* One figure of a round for each name; google-benchmark takes the medians over the rounds. */
-struct Figure {
-    const char *name;
-    double value;
-};
-inline void report(benchmark::State &state, std::initializer_list<Figure> figures)
-{
-    for (const Figure &figure : figures)
-        state.counters[figure.name] = figure.value;
-}
-
-/* Enough rounds for a median, the same contenders one after the other in each. */
-constexpr int rounds = 15;
 
 #endif

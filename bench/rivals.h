@@ -6,7 +6,7 @@
 #ifndef RBX_BENCH_RIVALS_H
 #define RBX_BENCH_RIVALS_H
 
-#include "bench.h"
+#include "foreign.h"
 #include "messages.h"
 
 #ifdef HAVE_BOOST
@@ -24,16 +24,7 @@
 #ifdef HAVE_CONCURRENTQUEUE
 #include <concurrentqueue/concurrentqueue.h>
 #endif
-#ifdef HAVE_CK
-#include "ck.h"
-#endif
-#ifdef HAVE_DPDK
-#include <rte_ring.h>
-#include <rte_ring_elem.h>
-#endif
-
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 
 namespace rivals
@@ -174,53 +165,19 @@ template <size_t size, unsigned senders> struct Concurrent {
 #endif
 
 #ifdef HAVE_CK
-template <size_t size> struct CkCalls;
-#define CK_CALLS(size)                                                                             \
-    template <> struct CkCalls<size> {                                                             \
-        static constexpr auto send = bench_ck_send_##size;                                         \
-        static constexpr auto recv = bench_ck_recv_##size;                                         \
-    };
-CK_CALLS(8)
-CK_CALLS(24)
-CK_CALLS(56)
-#undef CK_CALLS
-
-template <size_t size> struct Ck : Plain<Ck<size>, size> {
-    std::unique_ptr<bench_ck, void (*)(bench_ck *)> queue{bench_ck_new(size, queue_capacity),
-                                                          bench_ck_free};
-    Ck()
-    {
-        if (!queue)
-            give_up("ck_ring", "out of memory");
-    }
+template <size_t size> struct Ck : CkMemory<size>, Plain<Ck<size>, size> {
     bool try_send(const Message<size> &message)
     {
-        return CkCalls<size>::send(queue.get(), &message);
+        return CkCalls<size>::send_many(this->queue.get(), &message);
     }
     bool try_recv(Message<size> &message)
     {
-        return CkCalls<size>::recv(queue.get(), &message);
+        return CkCalls<size>::recv_many(this->queue.get(), &message);
     }
 };
 #endif
 
 #ifdef HAVE_DPDK
-/* On memory of our own, it needs none of DPDK's set-up. */
-template <size_t size> class DpdkMemory
-{
-  public:
-    explicit DpdkMemory(unsigned flags)
-    {
-        const auto bytes = static_cast<size_t>(rte_ring_get_memsize_elem(size, queue_capacity));
-        ring.reset(static_cast<rte_ring *>(std::aligned_alloc(128, (bytes + 127) / 128 * 128)));
-        if (!ring || rte_ring_init(ring.get(), "bench", queue_capacity, flags) < 0)
-            give_up("rte_ring", "could not be made");
-    }
-
-  protected:
-    std::unique_ptr<rte_ring, void (*)(void *)> ring{nullptr, std::free};
-};
-
 template <size_t size> struct Dpdk : DpdkMemory<size>, Plain<Dpdk<size>, size> {
     Dpdk() : DpdkMemory<size>(0)
     {
@@ -235,7 +192,22 @@ template <size_t size> struct Dpdk : DpdkMemory<size>, Plain<Dpdk<size>, size> {
     }
 };
 
-/* What its manual advises where there are more threads than cores. */
+/* What its manual advises where there are more threads than cores: head and tail in one word. */
+template <size_t size> struct DpdkTogether : DpdkMemory<size>, Plain<DpdkTogether<size>, size> {
+    DpdkTogether() : DpdkMemory<size>(RING_F_MP_HTS_ENQ | RING_F_MC_HTS_DEQ)
+    {
+    }
+    bool try_send(const Message<size> &message)
+    {
+        return rte_ring_mp_hts_enqueue_bulk_elem(this->ring.get(), &message, size, 1, nullptr) == 1;
+    }
+    bool try_recv(Message<size> &message)
+    {
+        return rte_ring_mc_hts_dequeue_bulk_elem(this->ring.get(), &message, size, 1, nullptr) == 1;
+    }
+};
+
+/* And the other one: a tail that waits for nobody. */
 template <size_t size> struct DpdkRelaxed : DpdkMemory<size>, Plain<DpdkRelaxed<size>, size> {
     DpdkRelaxed() : DpdkMemory<size>(RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ)
     {
@@ -258,23 +230,24 @@ template <size_t size, class What> void for_each(unsigned senders, What what)
     (void)senders;
     (void)what;
 #ifdef HAVE_BOOST
-    what("boost", true, Type<Boost<size>>());
+    what("boost::lockfree", true, Type<Boost<size>>());
 #endif
 #ifdef HAVE_XENIUM
-    what("xenium", true, Type<Xenium<size>>());
+    what("xenium vyukov", true, Type<Xenium<size>>());
 #endif
 #ifdef HAVE_ATOMIC_QUEUE
     what("atomic_queue", false, Type<AtomicQueue<size>>());
 #endif
 #ifdef HAVE_TBB
-    what("tbb", true, Type<Tbb<size>>());
+    what("tbb bounded", true, Type<Tbb<size>>());
 #endif
 #ifdef HAVE_CK
-    what("ck", true, Type<Ck<size>>());
+    what("ck_ring", true, Type<Ck<size>>());
 #endif
 #ifdef HAVE_DPDK
-    what("dpdk", true, Type<Dpdk<size>>());
-    what("dpdk_relaxed", true, Type<DpdkRelaxed<size>>());
+    what("rte_ring", true, Type<Dpdk<size>>());
+    what("rte_ring hts", true, Type<DpdkTogether<size>>());
+    what("rte_ring rts", true, Type<DpdkRelaxed<size>>());
 #endif
 #ifdef HAVE_CONCURRENTQUEUE
     if (senders == 1)

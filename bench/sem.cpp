@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A unit taken and given back where nobody else wants it: beside POSIX and System V semaphores. */
 #include "bench.h"
+#include "case.h"
+#include "pair.h"
 
 #include <ringbox/ringbox.h>
-
-#include <benchmark/benchmark.h>
 
 #include <cerrno>
 #include <cstring>
@@ -18,10 +18,7 @@
 namespace
 {
 
-int t1 = target("wait+done / POSIX sem_wait+sem_post", "sem_wait_done", "posix_wait_post", 0);
-int t2 = target("wait+done / semop", "sem_wait_done", "sysv_wait_post", 0);
-int t3 =
-    target("wait+done on undo / semop on undo", "sem_wait_done_undo", "sysv_wait_post_undo", 0);
+constexpr uint64_t calls = 100000;
 
 void check(int result)
 {
@@ -29,70 +26,62 @@ void check(int result)
         give_up("semaphore", rbx_last_error());
 }
 
-void ours(benchmark::State &state, uint32_t flags)
+double ours_ns(uint32_t flags)
 {
     const std::string name = "bench." + std::to_string(getpid()) + ".sem";
+    static const std::string &path = unlink_at_end("/dev/shm/ringbox." + name);
+    (void)path;
     rbx_sem *sem;
     rbx_sem_options options = {};
     options.initial = 1;
     check(rbx_sem_open(&sem, name.c_str(), &options));
-    for (auto _ : state) {
+    const double each = each_ns(calls, [&] {
         check(rbx_sem_wait(sem, 0, flags));
         check(rbx_sem_done(sem, 0));
-    }
+    });
     rbx_sem_close(sem);
+    return each;
 }
 
-void sem_wait_done(benchmark::State &state)
-{
-    ours(state, 0);
-}
-
-void sem_wait_done_undo(benchmark::State &state)
-{
-    ours(state, RBX_SEM_UNDO);
-}
-
-void posix_wait_post(benchmark::State &state)
+double posix_ns()
 {
     void *at =
         mmap(nullptr, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED || sem_init(static_cast<sem_t *>(at), 1, 1) < 0)
         give_up("sem_init", std::strerror(errno));
     sem_t *sem = static_cast<sem_t *>(at);
-    for (auto _ : state) {
+    const double each = each_ns(calls, [&] {
         sem_wait(sem);
         sem_post(sem);
-    }
+    });
     munmap(at, sizeof(sem_t));
+    return each;
 }
 
-void system_v(benchmark::State &state, short flags)
+double system_v_ns(short flags)
 {
     int id = semget(IPC_PRIVATE, 1, IPC_CREAT | 0600);
     sembuf down = {0, -1, flags}, up = {0, 1, flags};
     if (id < 0 || semctl(id, 0, SETVAL, 1) < 0)
         give_up("semget", std::strerror(errno));
-    for (auto _ : state)
+    const double each = each_ns(calls, [&] {
         if (semop(id, &down, 1) < 0 || semop(id, &up, 1) < 0)
             give_up("semop", std::strerror(errno));
+    });
     semctl(id, 0, IPC_RMID);
+    return each;
 }
 
-void sysv_wait_post(benchmark::State &state)
-{
-    system_v(state, 0);
-}
-
-void sysv_wait_post_undo(benchmark::State &state)
-{
-    system_v(state, SEM_UNDO);
-}
-
-BENCHMARK(sem_wait_done);
-BENCHMARK(sem_wait_done_undo);
-BENCHMARK(posix_wait_post);
-BENCHMARK(sysv_wait_post);
-BENCHMARK(sysv_wait_post_undo);
+int added = [] {
+    Case &one = add_case("sync", "sync/sem", "a semaphore's unit, taken and given back", "ns");
+    one.contend("ours", Role::ours, [] { return ours_ns(0); });
+    one.contend("POSIX", Role::peer, posix_ns);
+    one.contend("System V", Role::peer, [] { return system_v_ns(0); });
+    Case &undo = add_case("sync", "sync/sem-undo",
+                          "a semaphore's unit that comes back if its holder dies", "ns");
+    undo.contend("ours", Role::ours, [] { return ours_ns(RBX_SEM_UNDO); });
+    undo.contend("System V", Role::peer, [] { return system_v_ns(SEM_UNDO); });
+    return 0;
+}();
 
 } // namespace

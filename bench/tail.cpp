@@ -1,47 +1,45 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What the slowest messages take when eight threads send to eight others on two cores. */
-#include "bench.h"
+#include "case.h"
 #include "many.h"
-#include "pair.h"
+#include "rivals.h"
 #include "tail.h"
 
-#include <benchmark/benchmark.h>
-
+#include <memory>
 #include <string>
 
 namespace
 {
 
 constexpr Shape shape = {8, 8};
-constexpr std::chrono::milliseconds duration{1000};
+constexpr std::chrono::milliseconds duration{500};
+constexpr double slowest = 0.9999;
 
-template <class Queue> double tail_us(benchmark::State &state, const std::string &prefix)
+template <class Queue> Sample delays_of(const char *name)
 {
-    const Histogram all = delays<Queue>(shape, duration);
-    struct Share {
-        const char *name;
-        double share;
-    };
-    for (Share one : {Share{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {"p9999", 0.9999}})
-        state.counters[prefix + one.name] = all.at(one.share) / 1e3;
-    state.counters[prefix + "max"] = all.most() / 1e3;
-    state.counters[prefix + "messages"] = all.count();
-    return all.at(0.9999) / 1e3;
+    return {std::make_shared<Histogram>(delays<Queue>(name, shape, duration)), slowest};
 }
 
-/* In microseconds. */
-void tail(benchmark::State &state)
-{
-    for (auto _ : state) {
-        double usual = tail_us<many::Ours<8>>(state, "");
-        double strict = tail_us<many::Strict<8>>(state, "strict_");
-        state.SetIterationTime(usual / 1e6);
-        report(state, {{"ratio", strict / usual}});
-    }
-}
-
-int t1 = target_ratio("8x8, 99.99th percentile: strict / default", "tail", "ratio", at_most(0.5));
-
-BENCHMARK(tail)->UseManualTime()->Iterations(1);
+int added = [] {
+    Case &one = add_case("tail", "tail/8x8",
+                         "MPMC, 8x8 threads on two cores, 8-byte messages: 99.99th percentile from "
+                         "send to receive",
+                         "ns");
+    one.kind = "mpmc";
+    one.size = 8;
+    one.senders = shape.senders;
+    one.receivers = shape.receivers;
+    one.contend("ours", Role::ours, [] { return delays_of<many::Ours<8>>("ours"); });
+    rivals::for_each<8>(shape.senders, [&](const char *name, bool keeps_order, auto type) {
+        typedef typename decltype(type)::type Queue;
+        one.contend(
+            name, Role::peer, [=] { return delays_of<Yielding<Queue>>(name); }, keeps_order);
+    });
+    one.contend("ours, strict", Role::variant, [] { return delays_of<many::Strict<8>>("strict"); });
+    one.contend("mutex ring", Role::baseline, [] { return delays_of<many::Mutex<8>>("mutex"); });
+    aim("MPMC, 8x8, 99.99th percentile: strict / default", one.name, "ours, strict", "ours",
+        at_most(0.5));
+    return 0;
+}();
 
 } // namespace
