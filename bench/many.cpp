@@ -52,14 +52,15 @@ template <size_t size> Case &add_table(Shape shape)
         one.contend(name, role, [=] { return ordered_ns<Queue, size>(name, shape); });
     };
     ours("ours", Role::ours, Type<many::Ours<size>>());
-    rivals::for_each<size>(shape.senders, [&](const char *name, bool keeps_order, auto type) {
-        typedef typename decltype(type)::type Queue;
-        auto run = [=]() -> Sample {
-            return keeps_order ? ordered_ns<Queue, size>(name, shape)
-                               : cross<Queue, Message<size>>(name, shape, messages_of(size)).ns;
-        };
-        one.contend(name, Role::peer, run, keeps_order);
-    });
+    rivals::for_each<size>(
+        shape.senders, shape.receivers, [&](const char *name, bool keeps_order, auto type) {
+            typedef typename decltype(type)::type Queue;
+            auto run = [=]() -> Sample {
+                return keeps_order ? ordered_ns<Queue, size>(name, shape)
+                                   : cross<Queue, Message<size>>(name, shape, messages_of(size)).ns;
+            };
+            one.contend(name, Role::peer, run, keeps_order);
+        });
     ours("ours, polling", Role::variant, Type<many::Polled<size>>());
     ours("ours, strict", Role::variant, Type<many::Strict<size>>());
     ours("mutex ring", Role::baseline, Type<many::Mutex<size>>());

@@ -30,11 +30,12 @@ int added = [] {
     one.senders = shape.senders;
     one.receivers = shape.receivers;
     one.contend("ours", Role::ours, [] { return delays_of<many::Ours<8>>("ours"); });
-    rivals::for_each<8>(shape.senders, [&](const char *name, bool keeps_order, auto type) {
-        typedef typename decltype(type)::type Queue;
-        one.contend(
-            name, Role::peer, [=] { return delays_of<Yielding<Queue>>(name); }, keeps_order);
-    });
+    rivals::for_each<8>(
+        shape.senders, shape.receivers, [&](const char *name, bool keeps_order, auto type) {
+            typedef typename decltype(type)::type Queue;
+            one.contend(
+                name, Role::peer, [=] { return delays_of<Yielding<Queue>>(name); }, keeps_order);
+        });
     one.contend("ours, strict", Role::variant, [] { return delays_of<many::Strict<8>>("strict"); });
     one.contend("mutex ring", Role::baseline, [] { return delays_of<many::Mutex<8>>("mutex"); });
     aim("MPMC, 8x8, 99.99th percentile: strict / default", one.name, "ours, strict", "ours",
