@@ -3,13 +3,12 @@
 #include "results.h"
 #include "runner.h"
 
-#include <benchmark/benchmark.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <getopt.h>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -57,7 +56,7 @@ unsigned parse_rounds(const char *text)
 
 void parse_with(const std::string &text)
 {
-    const size_t split = text.find('=');
+    const size_t split = text.rfind('=');
     if (split == std::string::npos || split == 0 || split + 1 == text.size())
         refuse("--with takes NAME=PATH");
     measure_in(text.substr(0, split), text.substr(split + 1));
@@ -118,16 +117,20 @@ Options parse(int count, char **arguments)
     return options;
 }
 
-/* google-benchmark chooses what runs. */
-void initialize(const char *program, const std::string &filter)
+std::vector<const Case *> choose(const Options &options)
 {
-    std::vector<std::string> arguments = {program, "--benchmark_filter=" + filter};
-    std::vector<char *> pointers;
-    for (std::string &one : arguments)
-        pointers.push_back(one.data());
-    int count = static_cast<int>(pointers.size());
-    pointers.push_back(nullptr);
-    benchmark::Initialize(&count, pointers.data());
+    std::vector<const Case *> chosen;
+    try {
+        const std::regex wanted(options.filter);
+        for (const Case &one : cases())
+            if ((one.is_quick || !options.is_quick) && std::regex_search(one.name, wanted))
+                chosen.push_back(&one);
+    } catch (const std::regex_error &) {
+        refuse("'" + options.filter + "' is no regular expression");
+    }
+    if (chosen.empty())
+        refuse("nothing that is measured matches '" + options.filter + "'");
+    return chosen;
 }
 
 } // namespace
@@ -136,20 +139,20 @@ int main(int count, char **arguments)
 {
     heed_signals();
     const Options options = parse(count, arguments);
-    if (options.lists) {
-        for (const Case &one : cases())
-            std::printf("%s: %s\n", one.name.c_str(), one.title.c_str());
-        return 0;
-    }
     if (options.serves)
         return serve();
-    initialize(arguments[0], options.filter);
+    const std::vector<const Case *> chosen = choose(options);
+    if (options.lists) {
+        for (const Case *one : chosen)
+            std::printf("%s: %s\n", one->name.c_str(), one->title.c_str());
+        return 0;
+    }
     Results results;
     results.began = std::time(nullptr);
     results.mode = options.filter != "." ? "some" : options.is_quick ? "quick" : "full";
     results.command = options.command;
     results.commit = options.commit;
-    run_rounds(results, options.rounds, options.is_quick);
+    run_rounds(results, options.rounds, chosen);
     unlink_all();
     print_table(results);
     if (!options.json.empty() && !write_json(results, options.json)) {

@@ -13,7 +13,7 @@
 namespace
 {
 
-/* google-benchmark chooses what runs; what came out is kept here, and shown at the end. */
+/* google-benchmark runs them; what came out is kept here, and shown at the end. */
 class Quiet : public benchmark::BenchmarkReporter
 {
   public:
@@ -97,31 +97,26 @@ void run_round(const Case &one, Outcome &outcome, unsigned round)
 
 } // namespace
 
-void run_rounds(Results &results, unsigned rounds, bool only_quick)
+void run_rounds(Results &results, unsigned rounds, const std::vector<const Case *> &chosen)
 {
     unsigned round = 0;
     Progress progress(rounds);
-    for (const Case &one : cases()) {
-        if (only_quick && !one.is_quick)
-            continue;
-        auto run = [&](benchmark::State &state) {
+    for (const Case *one : chosen) {
+        auto run = [&, one](benchmark::State &state) {
             for (auto _ : state) {
-                if (is_told_to_stop() || (one.most_rounds && round >= one.most_rounds))
+                if (is_told_to_stop() || (one->most_rounds && round >= one->most_rounds))
                     continue;
-                progress.begin(one.name, round);
-                run_round(one, results.outcome(one), round);
+                progress.begin(one->name, round);
+                run_round(*one, results.outcome(*one), round);
                 progress.end();
             }
         };
-        benchmark::RegisterBenchmark(one.name.c_str(), run)->Iterations(1)->UseRealTime();
-        progress.expect(one.name, one.most_rounds ? std::min(one.most_rounds, rounds) : rounds);
+        benchmark::RegisterBenchmark(one->name.c_str(), run)->Iterations(1)->UseRealTime();
+        progress.expect(one->name, one->most_rounds ? std::min(one->most_rounds, rounds) : rounds);
     }
     Quiet quiet;
-    for (; round < rounds && !is_told_to_stop(); round++) {
-        const size_t matching = benchmark::RunSpecifiedBenchmarks(&quiet);
-        if (matching == 0)
-            break;
-    }
+    for (; round < rounds && !is_told_to_stop(); round++)
+        benchmark::RunSpecifiedBenchmarks(&quiet);
     progress.clear();
     results.rounds = rounds;
     results.is_complete = !is_told_to_stop();

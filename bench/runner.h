@@ -12,7 +12,7 @@ void measure_in(const std::string &build, const std::string &program);
 /* What such a program does: answers what its standard input asks for, until that ends. */
 int serve();
 
-/* Runs what google-benchmark's filter lets through, for so many rounds or until told to stop. */
-void run_rounds(Results &results, unsigned rounds, bool only_quick);
+/* Runs the cases for so many rounds, or until told to stop. */
+void run_rounds(Results &results, unsigned rounds, const std::vector<const Case *> &chosen);
 
 #endif
