@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* shared.h: an object in memory that processes share with those that they fork. */
+#ifndef RBX_BENCH_SHARED_H
+#define RBX_BENCH_SHARED_H
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <sys/mman.h>
+
+/* Where a way to hand messages on fails, it throws: one that does not work here ends its own
+   measurement, and not the whole run. */
+[[noreturn]] inline void fail(const std::string &what, const std::string &why)
+{
+    throw std::runtime_error(what + ": " + why);
+}
+inline void require(bool worked, const char *what)
+{
+    if (!worked)
+        fail(what, std::strerror(errno));
+}
+
+template <class T> class Shared
+{
+  public:
+    template <class... Arguments> explicit Shared(Arguments &&...arguments)
+    {
+        void *memory =
+            mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        require(memory != MAP_FAILED, "mmap");
+        object = new (memory) T(std::forward<Arguments>(arguments)...);
+    }
+    Shared(const Shared &) = delete;
+    Shared &operator=(const Shared &) = delete;
+    ~Shared()
+    {
+        object->~T();
+        munmap(static_cast<void *>(object), sizeof(T));
+    }
+    T *operator->() const
+    {
+        return object;
+    }
+    T &operator*() const
+    {
+        return *object;
+    }
+
+    /* A process that was forked finds its page tables empty: fills them, so that this is not part
+       of what is timed. */
+    void touch() const
+    {
+        constexpr size_t page = 4096;
+        const volatile char *bytes = reinterpret_cast<const volatile char *>(object);
+        for (size_t at = 0; at < sizeof(T); at += page)
+            static_cast<void>(bytes[at]);
+    }
+
+  private:
+    T *object;
+};
+
+#endif
