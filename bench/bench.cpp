@@ -153,7 +153,6 @@ int main(int count, char **arguments)
     results.command = options.command;
     results.commit = options.commit;
     run_rounds(results, options.rounds, chosen);
-    unlink_all();
     print_table(results);
     if (!options.json.empty() && !write_json(results, options.json)) {
         std::fprintf(stderr, "bench: %s: %s\n", options.json.c_str(), std::strerror(errno));

@@ -2,6 +2,7 @@
 /* What a box costs beside the bare system calls that map as much shared memory. */
 #include "bench.h"
 #include "case.h"
+#include "litter.h"
 #include "pair.h"
 
 #include <ringbox/ringbox.h>
@@ -20,13 +21,16 @@ namespace
 
 constexpr size_t size = 1 << 20;
 
-/* A name of this process's own. `prefix` is what the library puts before the name of a box. */
-std::string own(const char *label, const char *prefix = "")
-{
-    std::string name = "bench." + std::to_string(getpid()) + "." + label;
-    unlink_at_end(std::string("/dev/shm/") + prefix + name);
-    return name;
-}
+/* A name of this process's own, whose file is removed at the end. */
+struct Name {
+    std::string name;
+    Litter litter; /* `prefix` is what comes before the name of its file */
+    explicit Name(const char *label, const char *prefix)
+        : name("bench." + std::to_string(getpid()) + "." + label),
+          litter(Litter::file(std::string("/dev/shm/") + prefix + name))
+    {
+    }
+};
 
 rbx_box *box_open(const std::string &name, const rbx_box_options &options)
 {
@@ -50,21 +54,21 @@ void bare_map(int fd)
 /* The existing objects are made when first needed, and live until the program ends. */
 const std::string &existing_box()
 {
-    static const std::string name = own("open", "ringbox.");
+    static const Name name("open", "ringbox.");
     static rbx_box *box = [] {
         rbx_box_options options = {};
         options.size = size;
         options.how = RBX_CREATE_ONLY;
-        return box_open(name, options);
+        return box_open(name.name, options);
     }();
     benchmark::DoNotOptimize(box);
-    return name;
+    return name.name;
 }
 
 const std::string &existing_bare()
 {
-    static const std::string name = own("open", "bare.");
-    static const std::string path = "/bare." + name;
+    static const Name name("open", "bare.");
+    static const std::string path = "/bare." + name.name;
     static int fd = [] {
         int made = shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         int err = made < 0 ? errno : posix_fallocate(made, 0, size);
@@ -102,16 +106,17 @@ double bare_open_us()
 
 double box_create_us()
 {
-    static const std::string name = own("create", "ringbox.");
+    static const Name name("create", "ringbox.");
     rbx_box_options options = {};
     options.size = size;
     options.how = RBX_CREATE_ONLY;
-    return each_ns(calls, [&] { rbx_box_close(box_open(name, options)); }) / 1e3;
+    return each_ns(calls, [&] { rbx_box_close(box_open(name.name, options)); }) / 1e3;
 }
 
 double bare_create_us()
 {
-    static const std::string path = "/bare." + own("create", "bare.");
+    static const Name name("create", "bare.");
+    static const std::string path = "/bare." + name.name;
     return each_ns(calls,
                    [&] {
                        int fd = shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -26,7 +26,7 @@
 #include <string>
 #include <vector>
 
-/* What a contender answers in one round. */
+/* What a contender answers in one round; it throws when it does not work here. */
 struct Sample {
     double figure;
     std::shared_ptr<const Histogram> times; /* in nanoseconds, where there are many; or NULL */

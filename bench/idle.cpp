@@ -33,7 +33,7 @@ template <class Count> double a_second(Count count, rbx_wait_how how)
     ring.wait_by(how);
     Message24 message;
     const double begun = now_ns(), before = count();
-    if (Typed<RBX_SPSC, 24>::recv_for(ring.receiver(), &message, wait_ns) != -ETIMEDOUT)
+    if (SpscCalls<24>::ring_recv_for(ring.receiver(), &message, wait_ns) != -ETIMEDOUT)
         give_up("idle", "a message came");
     return (count() - before) / (now_ns() - begun);
 }

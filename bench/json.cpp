@@ -72,8 +72,12 @@ json of(const Outcome &outcome)
 {
     const Case &one = *outcome.of;
     json contenders = json::array();
+    json failed = json::array();
     for (size_t i = 0; i < outcome.series.size(); i++)
-        contenders.push_back(contender(one.contenders[i], outcome.series[i]));
+        if (outcome.has(i))
+            contenders.push_back(contender(one.contenders[i], outcome.series[i]));
+        else
+            failed.push_back({{"name", one.contenders[i].name}, {"why", outcome.series[i].why}});
     const char *const better[] = {"less", "more", "none"};
     json answer = {{"group", one.group},
                    {"name", one.name},
@@ -88,6 +92,7 @@ json of(const Outcome &outcome)
                    {"repeated", outcome.repeated},
                    {"floor", floor_of(outcome.figures(floor_trip), outcome.figures(floor_line))},
                    {"contenders", contenders},
+                   {"failed", failed},
                    {"best_peer", nullptr},
                    {"ratio", nullptr}};
     if (outcome.best())

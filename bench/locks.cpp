@@ -8,7 +8,9 @@
  */
 #include "bench.h"
 #include "case.h"
+#include "litter.h"
 #include "pair.h"
+#include "shared.h"
 
 #include <ringbox/ringbox.h>
 
@@ -30,33 +32,6 @@ void works(int err, const char *what)
     if (err != 0)
         give_up(what, std::strerror(err < 0 ? -err : err));
 }
-
-/* Memory that processes could share. */
-template <class Words> class Shared
-{
-  public:
-    Shared()
-    {
-        void *at =
-            mmap(nullptr, sizeof(Words), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (at == MAP_FAILED)
-            give_up("mmap", std::strerror(errno));
-        words = new (at) Words();
-    }
-    ~Shared()
-    {
-        munmap(words, sizeof(Words));
-    }
-    Shared(const Shared &) = delete;
-    Shared &operator=(const Shared &) = delete;
-    Words *operator->() const
-    {
-        return words;
-    }
-
-  private:
-    Words *words;
-};
 
 struct PthreadRwlock {
     struct Words {
@@ -91,19 +66,22 @@ struct PthreadRwlock {
     };
 };
 
-/* A name of this process's own, once for each label. */
-std::string own(const char *label)
-{
-    const std::string name = "bench." + std::to_string(getpid()) + "." + label;
-    unlink_at_end("/dev/shm/ringbox." + name);
-    return name;
-}
+/* A name of this process's own, whose file is removed at the end. */
+struct Name {
+    std::string name;
+    Litter litter;
+    explicit Name(const char *label)
+        : name("bench." + std::to_string(getpid()) + "." + label),
+          litter(Litter::file("/dev/shm/ringbox." + name))
+    {
+    }
+};
 
 struct OurRwlock {
     static const std::string &name()
     {
-        static const std::string own_name = own("rwlock");
-        return own_name;
+        static const Name own("rwlock");
+        return own.name;
     }
     struct Handle {
         rbx_rwlock *lock;
@@ -167,8 +145,8 @@ template <bool is_robust> struct PthreadMutex {
 struct OurMutex {
     static const std::string &name()
     {
-        static const std::string own_name = own("mutex");
-        return own_name;
+        static const Name own("mutex");
+        return own.name;
     }
     struct Handle {
         rbx_mutex *lock;

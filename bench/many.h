@@ -30,13 +30,13 @@ template <class Calls, unsigned flags = 0, Use use = Use::waiting> class Queue
         rbx_ring_options options = {};
         options.capacity = queue_capacity;
         options.flags = flags;
-        Calls::open(&ring, nullptr, &options);
+        ring_must(Calls::ring_open(&ring, nullptr, &options));
     }
     Queue(const Queue &) = delete;
     Queue &operator=(const Queue &) = delete;
     ~Queue()
     {
-        must(rbx_ring_close(ring));
+        ring_must(rbx_ring_close(ring));
     }
 
     class Sender
@@ -44,31 +44,31 @@ template <class Calls, unsigned flags = 0, Use use = Use::waiting> class Queue
       public:
         explicit Sender(Queue &queue)
         {
-            Calls::open_end(&tx, queue.ring);
+            ring_must(Calls::ring_tx_open(&tx, queue.ring));
         }
         Sender(const Sender &) = delete;
         Sender &operator=(const Sender &) = delete;
         ~Sender()
         {
-            Calls::close_end(&tx);
+            Calls::ring_tx_close(&tx);
         }
         bool try_send(const Item &item)
         {
-            return (use == Use::waiting ? Calls::send_for(&tx, &item, wait_ns)
-                                        : Calls::try_send(&tx, &item)) == 0;
+            return (use == Use::waiting ? Calls::ring_send_for(&tx, &item, wait_ns)
+                                        : Calls::ring_try_send(&tx, &item)) == 0;
         }
         size_t try_send_n(const Item *items, size_t count)
         {
-            ptrdiff_t sent = Calls::try_send_n(&tx, items, count);
+            ptrdiff_t sent = Calls::ring_try_send_n(&tx, items, count);
             return sent > 0 ? static_cast<size_t>(sent) : 0;
         }
         void send(const Item &item)
         {
-            must(Calls::send(&tx, &item));
+            ring_must(Calls::ring_send(&tx, &item));
         }
 
       private:
-        typename Calls::Tx tx;
+        typename Calls::ring_tx tx;
     };
 
     class Receiver
@@ -76,41 +76,41 @@ template <class Calls, unsigned flags = 0, Use use = Use::waiting> class Queue
       public:
         explicit Receiver(Queue &queue)
         {
-            Calls::open_end(&rx, queue.ring);
+            ring_must(Calls::ring_rx_open(&rx, queue.ring));
         }
         Receiver(const Receiver &) = delete;
         Receiver &operator=(const Receiver &) = delete;
         ~Receiver()
         {
-            Calls::close_end(&rx);
+            Calls::ring_rx_close(&rx);
         }
         bool try_recv(Item &item)
         {
-            return (use == Use::waiting ? Calls::recv_for(&rx, &item, wait_ns)
-                                        : Calls::try_recv(&rx, &item)) == 0;
+            return (use == Use::waiting ? Calls::ring_recv_for(&rx, &item, wait_ns)
+                                        : Calls::ring_try_recv(&rx, &item)) == 0;
         }
         size_t try_recv_n(Item *items, size_t most)
         {
-            ptrdiff_t received = Calls::try_recv_n(&rx, items, most);
+            ptrdiff_t received = Calls::ring_try_recv_n(&rx, items, most);
             return received > 0 ? static_cast<size_t>(received) : 0;
         }
         void recv(Item &item)
         {
-            must(Calls::recv(&rx, &item));
+            ring_must(Calls::ring_recv(&rx, &item));
         }
 
       private:
-        typename Calls::Rx rx;
+        typename Calls::ring_rx rx;
     };
 
   private:
     rbx_ring *ring;
 };
 
-template <size_t size> using Ours = Queue<Typed<RBX_MPMC, size>>;
-template <size_t size> using Polled = Queue<Typed<RBX_MPMC, size>, 0, Use::polling>;
-template <size_t size> using Strict = Queue<Typed<RBX_MPMC, size>, RBX_STRICT>;
-template <size_t size> using Mutex = Queue<Typed<RBX_LOCKED, size>>;
+template <size_t size> using Ours = Queue<MpmcCalls<size>>;
+template <size_t size> using Polled = Queue<MpmcCalls<size>, 0, Use::polling>;
+template <size_t size> using Strict = Queue<MpmcCalls<size>, RBX_STRICT>;
+template <size_t size> using Mutex = Queue<LockedCalls<size>>;
 
 } // namespace many
 } // namespace

@@ -16,7 +16,7 @@ double ours_bytes(rbx_ring_kind kind, size_t size)
     options.message_size = size;
     options.capacity = queue_capacity;
     uint64_t bytes;
-    must(rbx_ring_bytes(&options, &bytes));
+    ring_must(rbx_ring_bytes(&options, &bytes));
     return static_cast<double>(bytes);
 }
 

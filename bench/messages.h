@@ -3,6 +3,8 @@
 #ifndef RBX_BENCH_MESSAGES_H
 #define RBX_BENCH_MESSAGES_H
 
+#include "fail.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -44,25 +46,48 @@ template <size_t size> bool is_whole(const Message<size> &message)
     return last == message.number;
 }
 
-/* All of it says its number: for what is not timed. */
-template <size_t size> void fill(Message<size> &message, uint64_t number)
+/* What the rest of message `number` is: no two messages are the same in any word. */
+inline uint64_t word_of(uint64_t number, size_t index)
 {
-    uint64_t words[size / sizeof number];
-    std::fill_n(words, size / sizeof number, number);
-    std::memcpy(static_cast<void *>(&message), words, size);
-}
-template <size_t size> bool is_filled(const Message<size> &message)
-{
-    uint64_t words[size / sizeof(uint64_t)];
-    std::memcpy(words, static_cast<const void *>(&message), size);
-    return std::all_of(words, words + size / sizeof(uint64_t),
-                       [&](uint64_t word) { return word == message.number; });
+    return (number + 1) * UINT64_C(0x9e3779b97f4a7c15) + index * UINT64_C(0xd1b54a32d192ed03);
 }
 
-/* A size, for a lambda that is told one. */
-template <size_t size> struct Size {
-    static constexpr size_t value = size;
-};
+template <size_t size> void fill(Message<size> &message, uint64_t number)
+{
+    message.number = number;
+    if constexpr (size > sizeof number)
+        for (size_t i = 0; i < sizeof message.rest / sizeof(uint64_t); i++) {
+            const uint64_t word = word_of(number, i);
+            std::memcpy(message.rest + i * sizeof word, &word, sizeof word);
+        }
+}
+
+[[noreturn]] inline void wrong_number(uint64_t got, uint64_t wanted)
+{
+    fail("message " + std::to_string(got), "came where " + std::to_string(wanted) + " should have");
+}
+[[noreturn]] inline void wrong_contents(uint64_t number)
+{
+    fail("message " + std::to_string(number), "came with other contents than it was sent with");
+}
+
+inline void check_number(uint64_t got, uint64_t wanted)
+{
+    if (got != wanted)
+        wrong_number(got, wanted);
+}
+
+/* `written`: which message the rest is of. */
+template <size_t size> void check(const Message<size> &message, uint64_t number, uint64_t written)
+{
+    check_number(message.number, number);
+    if constexpr (size > sizeof number) {
+        Message<size> expected;
+        fill(expected, written);
+        if (std::memcmp(message.rest, expected.rest, sizeof message.rest) != 0)
+            wrong_contents(number);
+    }
+}
 
 /* So many messages that every size takes about as long. */
 constexpr uint64_t worth_of(size_t size, uint64_t most)

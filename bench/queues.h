@@ -30,122 +30,82 @@
 namespace
 {
 
-/* A ring, with both its ends in this process. A name makes it a box; else it is private. */
-template <rbx_ring_kind kind, size_t size> class Ring
+/* A ring without a name, with both its ends in this process. */
+template <class Calls> class Ring
 {
   public:
-    typedef Typed<kind, size> Calls;
+    typedef typename Calls::Item Item;
 
-    explicit Ring(const char *name = nullptr)
+    Ring()
     {
         rbx_ring_options options = {};
         options.capacity = queue_capacity;
-        Calls::open(&ring, name, &options);
-        Calls::open_end(&tx, ring);
-        Calls::open_end(&rx, ring);
+        ring_must(Calls::ring_open(&ring, nullptr, &options));
+        ring_must(Calls::ring_tx_open(&tx, ring));
+        ring_must(Calls::ring_rx_open(&rx, ring));
     }
     Ring(const Ring &) = delete;
     Ring &operator=(const Ring &) = delete;
     ~Ring()
     {
-        Calls::close_end(&tx);
-        Calls::close_end(&rx);
+        Calls::ring_tx_close(&tx);
+        Calls::ring_rx_close(&rx);
         rbx_ring_close(ring);
     }
-    void wait_by(rbx_wait_how how, uint32_t spin_ns = 0)
+    void wait_by(rbx_wait_how how)
     {
         rbx_wait_options options = {};
         options.how = how;
-        options.spin_ns = spin_ns;
-        must(rbx_tx_wait_by(&tx.end, &options));
-        must(rbx_rx_wait_by(&rx.end, &options));
+        ring_must(Calls::ring_tx_wait_by(&tx, &options));
+        ring_must(Calls::ring_rx_wait_by(&rx, &options));
     }
-    typename Calls::Tx *sender()
+    typename Calls::ring_tx *sender()
     {
         return &tx;
     }
-    typename Calls::Rx *receiver()
+    typename Calls::ring_rx *receiver()
     {
         return &rx;
     }
-    void send(const Message<size> &message)
+    void send(const Item &message)
     {
-        must(Calls::send(&tx, &message));
+        ring_must(Calls::ring_send(&tx, &message));
     }
-    void recv(Message<size> &message)
+    void recv(Item &message)
     {
-        must(Calls::recv(&rx, &message));
+        ring_must(Calls::ring_recv(&rx, &message));
+    }
+    bool try_send(const Item &message)
+    {
+        return Calls::ring_try_send(&tx, &message) == 0;
+    }
+    bool try_recv(Item &message)
+    {
+        return Calls::ring_try_recv(&rx, &message) == 0;
     }
 
   protected:
     rbx_ring *ring;
-    typename Calls::Tx tx;
-    typename Calls::Rx rx;
+    typename Calls::ring_tx tx;
+    typename Calls::ring_rx rx;
 };
 
 /* As most would use it: send and recv, which wait by the defaults. */
-template <size_t size> using Ours = Ring<RBX_SPSC, size>;
-
-/* Spinning outside of the library, as with the others. */
-template <size_t size> struct OursPolling : Ring<RBX_SPSC, size> {
-    typedef Typed<RBX_SPSC, size> Calls;
-    void send(const Message<size> &message)
-    {
-        while (Calls::try_send(&this->tx, &message) != 0)
-            relax();
-    }
-    void recv(Message<size> &message)
-    {
-        while (Calls::try_recv(&this->rx, &message) != 0)
-            relax();
-    }
-};
-
-/* The calls that know the size at run time only. */
-template <size_t size> struct OursUntyped : Ring<RBX_SPSC, size> {
-    void send(const Message<size> &message)
-    {
-        must(rbx_send(&this->tx.end, &message));
-    }
-    void recv(Message<size> &message)
-    {
-        must(rbx_recv(&this->rx.end, &message));
-    }
-};
+template <size_t size> using Ours = Ring<SpscCalls<size>>;
 
 /* The path that everything is measured against. */
-template <size_t size> struct Mutex {
-    Mutex()
-    {
-        rbx_ring_options options = {};
-        options.kind = RBX_LOCKED;
-        options.message_size = size;
-        options.capacity = queue_capacity;
-        must(rbx_ring_open(&ring, nullptr, &options));
-        must(rbx_tx_open(&tx, ring));
-        must(rbx_rx_open(&rx, ring));
-    }
-    Mutex(const Mutex &) = delete;
-    Mutex &operator=(const Mutex &) = delete;
-    ~Mutex()
-    {
-        rbx_tx_close(&tx);
-        rbx_rx_close(&rx);
-        rbx_ring_close(ring);
-    }
+template <size_t size> using Mutex = Ring<LockedCalls<size>>;
+
+/* The calls that know the size at run time only. */
+template <size_t size> struct OursUntyped : Ours<size> {
     void send(const Message<size> &message)
     {
-        must(rbx_send(&tx, &message));
+        ring_must(rbx_send(&this->tx.end, &message));
     }
     void recv(Message<size> &message)
     {
-        must(rbx_recv(&rx, &message));
+        ring_must(rbx_recv(&this->rx.end, &message));
     }
-
-  private:
-    rbx_ring *ring;
-    rbx_tx tx;
-    rbx_rx rx;
 };
 
 /* Spins by the queue's own try_send and try_recv. */
@@ -249,8 +209,7 @@ template <class Queue, size_t size> void warm_up(Queue &queue)
         fill(sent, i);
         queue.send(sent);
         queue.recv(received);
-        if (received.number != i || !is_filled(received))
-            give_up("a queue", "a message came out as another than was sent");
+        check(received, i, i);
     }
 }
 
@@ -273,7 +232,7 @@ template <size_t size, class What> void for_each_queue(What what)
 #ifdef HAVE_DPDK
     what("rte_ring", Role::peer, Type<Tried<DpdkPair<size>, size>>());
 #endif
-    what("ours, polling", Role::variant, Type<OursPolling<size>>());
+    what("ours, polling", Role::variant, Type<Tried<Ours<size>, size>>());
     what("ours, untyped", Role::variant, Type<OursUntyped<size>>());
     what("mutex ring", Role::baseline, Type<Mutex<size>>());
 }

@@ -15,7 +15,7 @@ Spread spread_of(std::vector<double> values)
 const Series *Outcome::find(const std::string &contender) const
 {
     for (size_t i = 0; i < series.size(); i++)
-        if (of->contenders[i].name == contender)
+        if (of->contenders[i].name == contender && has(i))
             return &series[i];
     return nullptr;
 }
@@ -27,7 +27,7 @@ static std::vector<double> best_of(const Outcome &outcome,
     std::vector<double> best;
     for (size_t i = 0; i < outcome.series.size(); i++) {
         const std::vector<double> &values = outcome.series[i].values;
-        if (!counts(outcome.of->contenders[i]))
+        if (!outcome.has(i) || !counts(outcome.of->contenders[i]))
             continue;
         if (best.empty())
             best = values;
@@ -81,7 +81,7 @@ const Contender *Outcome::best() const
     const Contender *best = nullptr;
     double least = 0;
     for (size_t i = 0; i < series.size(); i++) {
-        if (of->contenders[i].role != Role::peer || series[i].values.empty())
+        if (of->contenders[i].role != Role::peer || !has(i))
             continue;
         const double median = spread_of(series[i].values).median;
         if (!best || (of->better == Better::more ? median > least : median < least)) {

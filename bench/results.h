@@ -21,6 +21,7 @@ Spread spread_of(std::vector<double> values);
 struct Series {
     std::vector<double> values;       /* one a round */
     std::unique_ptr<Histogram> times; /* of all rounds */
+    std::string why;                  /* it does not work here: it takes no part; else "" */
 };
 
 /* A case's rounds. */
@@ -38,6 +39,12 @@ struct Outcome {
         return floors.size();
     }
     const Series *find(const std::string &contender) const;
+
+    /* What contender `which` has, unless it takes no part. */
+    bool has(size_t which) const
+    {
+        return series[which].why.empty();
+    }
 
     /* The figures of a contender, or of what case.h has names for; none where there is no such. */
     std::vector<double> figures(const std::string &who) const;

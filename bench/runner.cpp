@@ -7,7 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <map>
+#include <exception>
 #include <optional>
 
 namespace
@@ -52,29 +52,36 @@ std::vector<size_t> order_of(size_t count, unsigned round)
     return order;
 }
 
-/* Nothing when told to stop. */
-std::optional<std::vector<Sample>> try_round(const Case &one, unsigned round)
+/* False: told to stop. */
+bool try_round(Outcome &outcome, unsigned round, std::vector<std::optional<Sample>> &samples)
 {
-    std::vector<std::optional<Sample>> samples(one.contenders.size());
+    const Case &one = *outcome.of;
+    samples.assign(one.contenders.size(), std::nullopt);
     for (size_t i : order_of(samples.size(), round)) {
         if (is_told_to_stop())
-            return std::nullopt;
+            return false;
+        if (!outcome.has(i))
+            continue;
         unpin();
-        samples[i] = one.contenders[i].run();
+        try {
+            samples[i] = one.contenders[i].run();
+        } catch (const std::exception &error) {
+            if (one.contenders[i].role != Role::peer)
+                give_up(one.contenders[i].name.c_str(), error.what());
+            outcome.series[i] = {};
+            outcome.series[i].why = error.what();
+        }
     }
-    std::vector<Sample> all;
-    for (std::optional<Sample> &sample : samples)
-        all.push_back(*sample);
-    return all;
+    return true;
 }
 
-void run_round(const Case &one, Outcome &outcome, unsigned round)
+void run_round(Outcome &outcome, unsigned round)
 {
     change_sides(round / 2 % 2);
     for (unsigned repeats = 0;; repeats++) {
         const Floor before = measure_floor();
-        const auto samples = try_round(one, round);
-        if (!samples)
+        std::vector<std::optional<Sample>> samples;
+        if (!try_round(outcome, round, samples))
             return;
         const Floor after = measure_floor();
         if (has_moved(before, after) && repeats < most_repeats) {
@@ -82,14 +89,16 @@ void run_round(const Case &one, Outcome &outcome, unsigned round)
             continue;
         }
         outcome.floors.push_back(between(before, after));
-        for (size_t i = 0; i < samples->size(); i++) {
+        for (size_t i = 0; i < samples.size(); i++) {
             Series &series = outcome.series[i];
-            series.values.push_back((*samples)[i].figure);
-            if (!(*samples)[i].times)
+            if (!outcome.has(i))
+                continue;
+            series.values.push_back(samples[i]->figure);
+            if (!samples[i]->times)
                 continue;
             if (!series.times)
                 series.times = std::make_unique<Histogram>();
-            series.times->add(*(*samples)[i].times);
+            series.times->add(*samples[i]->times);
         }
         return;
     }
@@ -107,7 +116,7 @@ void run_rounds(Results &results, unsigned rounds, const std::vector<const Case 
                 if (is_told_to_stop() || (one->most_rounds && round >= one->most_rounds))
                     continue;
                 progress.begin(one->name, round);
-                run_round(*one, results.outcome(*one), round);
+                run_round(results.outcome(*one), round);
                 progress.end();
             }
         };

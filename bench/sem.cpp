@@ -2,6 +2,7 @@
 /* A unit taken and given back where nobody else wants it: beside POSIX and System V semaphores. */
 #include "bench.h"
 #include "case.h"
+#include "litter.h"
 #include "pair.h"
 
 #include <ringbox/ringbox.h>
@@ -29,8 +30,7 @@ void check(int result)
 double ours_ns(uint32_t flags)
 {
     const std::string name = "bench." + std::to_string(getpid()) + ".sem";
-    static const std::string &path = unlink_at_end("/dev/shm/ringbox." + name);
-    (void)path;
+    const Litter litter = Litter::file("/dev/shm/ringbox." + name);
     rbx_sem *sem;
     rbx_sem_options options = {};
     options.initial = 1;

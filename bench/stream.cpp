@@ -73,7 +73,7 @@ template <size_t size> void add_stream(bool is_quick)
 
 template <size_t size, size_t batch> double batches_ns()
 {
-    typedef Typed<RBX_SPSC, size> Calls;
+    typedef SpscCalls<size> Calls;
     constexpr uint64_t messages = worth_of(size, 2 * most_messages);
     Ours<size> ring;
     warm_up<Ours<size>, size>(ring);
@@ -82,8 +82,8 @@ template <size_t size, size_t batch> double batches_ns()
         for (uint64_t sent = 0; sent < messages;) {
             for (uint64_t i = 0; i < batch; i++)
                 set_number(from[i], sent + i);
-            const ptrdiff_t n =
-                Calls::try_send_n(ring.sender(), from, std::min<uint64_t>(batch, messages - sent));
+            const ptrdiff_t n = Calls::ring_try_send_n(ring.sender(), from,
+                                                       std::min<uint64_t>(batch, messages - sent));
             if (n > 0)
                 sent += static_cast<uint64_t>(n);
             else
@@ -93,7 +93,7 @@ template <size_t size, size_t batch> double batches_ns()
     auto recv = [&] {
         Message<size> to[batch];
         for (uint64_t wanted = 0; wanted < messages;) {
-            const ptrdiff_t n = Calls::try_recv_n(ring.receiver(), to, batch);
+            const ptrdiff_t n = Calls::ring_try_recv_n(ring.receiver(), to, batch);
             for (ptrdiff_t i = 0; i < n; i++)
                 if (to[i].number != wanted++ || !is_whole(to[i]))
                     out_of_order(to[i].number, wanted - 1);
@@ -169,24 +169,24 @@ template <size_t size> double copied_ns()
 
 template <size_t size> double in_place_ns()
 {
-    typedef Typed<RBX_SPSC, size> Calls;
+    typedef SpscCalls<size> Calls;
     constexpr uint64_t messages = worth_of(size, most_messages);
     Ours<size> ring;
     warm_up<Ours<size>, size>(ring);
     auto send = [&] {
         for (uint64_t i = 0; i < messages; i++) {
             Message<size> *place;
-            must(Calls::claim(ring.sender(), &place));
+            ring_must(Calls::ring_claim(ring.sender(), &place));
             make(*place, i);
-            must(Calls::commit(ring.sender()));
+            ring_must(Calls::ring_commit(ring.sender()));
         }
     };
     auto recv = [&] {
         for (uint64_t i = 0; i < messages; i++) {
             const Message<size> *message;
-            must(Calls::peek(ring.receiver(), &message));
+            ring_must(Calls::ring_peek(ring.receiver(), &message));
             check_sum<size>(sum_of(*message), i);
-            must(Calls::release(ring.receiver()));
+            ring_must(Calls::ring_release(ring.receiver()));
         }
     };
     return together_ns(send, recv) / messages;

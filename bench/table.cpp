@@ -22,6 +22,10 @@ void print_contender(const Outcome &outcome, size_t which)
 {
     const Contender &one = outcome.of->contenders[which];
     const Series &series = outcome.series[which];
+    if (!outcome.has(which)) {
+        std::printf("  %-*s takes no part: %s\n", name_width, one.name.c_str(), series.why.c_str());
+        return;
+    }
     const Spread spread = spread_of(series.values);
     std::printf("  %-*s %9s  %9s to %-9s", name_width, one.name.c_str(),
                 number(spread.median).c_str(), number(spread.least).c_str(),
