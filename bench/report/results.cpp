@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <algorithm>
+#include <set>
 
 namespace report
 {
@@ -22,6 +23,20 @@ const char *name(Role role)
         break;
     }
     return "note";
+}
+
+void name_for_people(Results &results)
+{
+    for (Case &c : results.cases)
+        for (Contender &one : c.contenders) {
+            bool is_called_ours =
+                one.name.compare(0, 4, "ours") == 0 &&
+                (one.name.size() == 4 || one.name[4] == ',' || one.name[4] == ' ');
+            if (is_called_ours && (one.role == Role::ours || one.role == Role::variant))
+                one.name.replace(0, 4, "ringbox");
+            if (!one.keeps_order)
+                one.name += " *";
+        }
 }
 
 const Contender *ours(const Case &c)
@@ -55,14 +70,22 @@ bool is_time_a_message(const Case &c)
     return c.unit == "ns/message" && c.better == Better::less;
 }
 
-std::string short_title(const Case &c)
+std::vector<std::string> short_titles(const std::vector<const Case *> &cases)
 {
-    std::string size = plain(c.size) + (c.size == 1 ? " byte" : " bytes");
-    if (c.group == "stream" && c.size > 0)
-        return size;
-    if (c.group == "many" && c.senders > 0)
-        return plain(c.senders) + " x " + plain(c.receivers) + (c.size > 0 ? ", " + size : "");
-    return c.title;
+    std::vector<std::string> brief, whole;
+    for (const Case *c : cases) {
+        std::string size = plain(c->size) + (c->size == 1 ? " byte" : " bytes");
+        whole.push_back(c->title);
+        if (c->group == "stream" && c->size > 0)
+            brief.push_back(size);
+        else if (c->group == "many" && c->senders > 0)
+            brief.push_back(plain(c->senders) + " x " + plain(c->receivers) +
+                            (c->size > 0 ? ", " + size : ""));
+        else
+            brief.push_back(c->title);
+    }
+    bool differ = std::set<std::string>(brief.begin(), brief.end()).size() == brief.size();
+    return differ ? brief : whole;
 }
 
 size_t rounds(const Results &results)

@@ -87,6 +87,9 @@ struct Results {
 /* Throws a Complaint that names the file and the place in it. */
 Results read_results(const std::string &path);
 
+/* What a reader of tables and pictures wants: ours by its name, and who keeps no order marked. */
+void name_for_people(Results &results);
+
 /* The contender that a case is about; null if the file has none. */
 const Contender *ours(const Case &c);
 
@@ -97,8 +100,8 @@ std::vector<const Case *> cases_of(const Results &results, const std::string &gr
 /* Whether smaller is better and it is a time a message: then a rate says the same. */
 bool is_time_a_message(const Case &c);
 
-/* "24 bytes, 2 x 2": what tells a case from its neighbours in the group. */
-std::string short_title(const Case &c);
+/* "2 x 2, 24 bytes": what tells each from its neighbours; whole titles where that does not. */
+std::vector<std::string> short_titles(const std::vector<const Case *> &cases);
 
 /* The most rounds that a contender has. */
 size_t rounds(const Results &results);

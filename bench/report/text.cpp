@@ -73,21 +73,22 @@ std::string html(const std::string &text)
 
 std::string gnuplot_string(const std::string &text)
 {
-    /* In single quotes only the quote itself is special, and a newline would end the command. */
-    std::string safe = "'";
+    /* What means something in double quotes, or could end them, is written as its number. Two
+       single quotes in a row would do for one in single quotes, but not at the beginning. */
+    std::string safe = "\"";
     for (size_t i = 0; i < text.size(); i++) {
         if (is_no_character(text, i)) {
             safe += replacement;
             i += 2;
-        } else if (text[i] == '\'') {
-            safe += "''";
-        } else if (is_control(text[i])) {
-            safe += ' ';
+        } else if (std::string("\"\\`'@$").find(text[i]) != std::string::npos) {
+            char number[8];
+            std::snprintf(number, sizeof number, "\\%03o", static_cast<unsigned>(text[i]));
+            safe += number;
         } else {
-            safe += text[i];
+            safe += is_control(text[i]) ? ' ' : text[i];
         }
     }
-    return safe + "'";
+    return safe + "\"";
 }
 
 std::string markdown_cell(const std::string &text)
@@ -131,6 +132,18 @@ std::string plain(double value)
     char text[64];
     std::snprintf(text, sizeof text, "%.15g", value);
     return text;
+}
+
+std::string brief(double value)
+{
+    const struct {
+        double from;
+        const char *suffix;
+    } units[] = {{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}};
+    for (const auto &unit : units)
+        if (std::fabs(value) >= unit.from)
+            return number(value / (unit.from == 1e4 ? 1e3 : unit.from)) + unit.suffix;
+    return number(value);
 }
 
 size_t length(const std::string &text)

@@ -35,6 +35,9 @@ std::string number(double value, int digits = 3);
 /* As it is: 24, 0.1. */
 std::string plain(double value);
 
+/* As short as it gets: 12.3k, 4.5M. */
+std::string brief(double value);
+
 /* How many characters it has, and at most so many of them: cut ones end in an ellipsis. */
 size_t length(const std::string &text);
 std::string shortened(const std::string &text, size_t most);

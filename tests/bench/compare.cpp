@@ -294,6 +294,9 @@ void not_these_results()
     bad["cases"][1]["contenders"][2]["median"] = "fast";
     refused(bad, "bad.json: cases[1].contenders[2].median should be a number.");
     bad = sample();
+    bad["cases"][1]["contenders"][2]["median"] = 1e300;
+    refused(bad, "bad.json: cases[1].contenders[2].median is too large for a result.");
+    bad = sample();
     bad["cases"][1]["contenders"][2].erase("role");
     refused(bad, "bad.json: cases[1].contenders[2].role is missing.");
     bad = sample();

@@ -190,12 +190,13 @@ void expect(bool holds, const std::string &what, const Outcome &outcome)
 {
     if (!holds)
         throw std::runtime_error(what + ", but it exited with " +
-                                 std::to_string(outcome.exit_code) + " and said:\n" + outcome.out +
-                                 outcome.err);
+                                 std::to_string(outcome.exit_code) + " and said:\n" +
+                                 (outcome.out + outcome.err).substr(0, 2000));
 }
 
 void expect_in(const std::string &part, const std::string &whole)
 {
     if (whole.find(part) == std::string::npos)
-        throw std::runtime_error("'" + part + "' should be in\n" + whole.substr(0, 4000));
+        throw std::runtime_error("'" + part + "' should be in what begins with\n" +
+                                 whole.substr(0, 300));
 }
