@@ -61,6 +61,9 @@ class Daemon
     {
         setpgid(0, 0);                    /* Ctrl-C is not meant for it, but for us, who end it */
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* however we end: it cleans up then */
+        sigset_t none;
+        sigemptyset(&none); /* we may have blocked that, which it would inherit */
+        sigprocmask(SIG_SETMASK, &none, nullptr);
         if (getppid() != parent)
             _exit(1);
         unpin();
