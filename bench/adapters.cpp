@@ -142,6 +142,24 @@ void check_harness(Apart apart)
            run_apart(apart, wait, nothing, std::chrono::seconds(1)), "not done after 1 s");
 }
 
+/* As a program has that looks for signals itself. */
+void check_signals()
+{
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    const auto look = [](Side &) {
+        sigset_t now;
+        sigprocmask(SIG_BLOCK, nullptr, &now);
+        if (sigismember(&now, SIGTERM))
+            fail("SIGTERM", "is blocked");
+    };
+    say("what is forked blocks no signals, though its parent does",
+        run_apart(Apart::PROCESSES, look, look));
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
 std::string still_there(const char *path)
 {
     struct stat found;
@@ -194,10 +212,12 @@ int main(int, char **arguments)
             std::printf("SKIP: %s: its package was not installed when this was built\n", each.name);
     if (!*wanted) {
         check_litter();
+        check_signals();
         check_harness(Apart::THREADS);
         check_harness(Apart::PROCESSES);
     }
     check_ways<8>();
+    change_sides(true);
     check_ways<64>();
     check_ways<4096>();
     std::printf("%d failed\n", failures);

@@ -3,7 +3,8 @@
  * iceoryx.h: iceoryx, which shares memory between processes as its daemon arranges: here without
  * its own headers, which take long to compile.
  *
- * By its C++ interface: that for C calls this one, and so would add a call to each.
+ * Its daemon must run (roudi.h). By its C++ interface: that for C calls this one, and so would add
+ * a call to each.
  */
 #ifndef RBX_BENCH_ICEORYX_H
 #define RBX_BENCH_ICEORYX_H
@@ -14,10 +15,6 @@
 
 namespace iceoryx
 {
-
-/* Starts the daemon, unless this process has; it ends with the process. Throws when it cannot
-   start, say since another is running. To be called before the processes are forked that use it. */
-void need_daemon();
 
 /* Each process that has one of these needs to end by exit() or quick_exit(), so that the daemon
    hears of it. After a fork no process can have one whose parent has had one. */

@@ -22,7 +22,10 @@ json of(const Spread &spread)
 
 json floor_of(const std::vector<double> &trips, const std::vector<double> &lines)
 {
-    return {{"round_trip_ns", of(spread_of(trips))}, {"line_ns", of(spread_of(lines))}};
+    json trip = of(spread_of(trips)), line = of(spread_of(lines));
+    trip["values"] = trips;
+    line["values"] = lines;
+    return {{"round_trip_ns", trip}, {"line_ns", line}};
 }
 
 json percentiles(const Series &series)

@@ -161,7 +161,8 @@ template <size_t size> class Pipe : public Plain<Pipe<size>, size>
 template <size_t size, int type> class UnixSocket : public Plain<UnixSocket<size, type>, size>
 {
   public:
-    static constexpr const char *name = type == SOCK_STREAM ? "Unix stream socket" : "Unix packet socket";
+    static constexpr const char *name =
+        type == SOCK_STREAM ? "Unix stream socket" : "Unix packet socket";
     static constexpr size_t largest = 4096;
     static constexpr bool carries = true;
 

@@ -23,6 +23,7 @@
 #endif
 #ifdef HAVE_ICEORYX
 #include "iceoryx.h"
+#include "roudi.h"
 #endif
 
 #include <cerrno>
@@ -258,7 +259,7 @@ template <size_t size, bool polled> class IceoryxService
     static std::string next_service()
     {
         static unsigned made;
-        iceoryx::need_daemon();
+        roudi::need();
         return std::to_string(getpid()) + "." + std::to_string(made++);
     }
     const std::string service = next_service();

@@ -23,26 +23,34 @@ struct Litter::Note {
 namespace
 {
 
-void remove_directory(const char *path)
+/* Those in this directory whose names begin so. */
+void remove_files(const std::string &path, const std::string &beginning)
 {
-    if (DIR *directory = opendir(path)) {
-        while (const dirent *entry = readdir(directory))
+    DIR *directory = opendir(path.c_str());
+    if (!directory)
+        return;
+    while (const dirent *entry = readdir(directory))
+        if (std::strncmp(entry->d_name, beginning.c_str(), beginning.size()) == 0)
             unlinkat(dirfd(directory), entry->d_name, 0);
-        closedir(directory);
-    }
-    rmdir(path);
+    closedir(directory);
 }
 
 } // namespace
 
 void Litter::remove(const Thing &thing)
 {
+    const std::string path = thing.path;
+    const size_t slash = path.rfind('/');
     switch (thing.kind) {
     case FILE_PATH:
         unlink(thing.path);
         break;
     case DIRECTORY:
-        remove_directory(thing.path);
+        remove_files(path, "");
+        rmdir(thing.path);
+        break;
+    case FILES:
+        remove_files(path.substr(0, slash), path.substr(slash + 1));
         break;
     case MESSAGE_QUEUE:
         msgctl(thing.id, IPC_RMID, nullptr);
@@ -60,14 +68,14 @@ void Litter::clean_up_after(int notes)
             things.push_back(note.thing);
         else
             things.erase(std::remove_if(things.begin(), things.end(),
-                                        [&](const Thing &thing) {
-                                            return std::memcmp(&thing, &note.thing, sizeof thing) ==
+                                        [&](const Thing &kept) {
+                                            return std::memcmp(&kept, &note.thing, sizeof kept) ==
                                                    0;
                                         }),
                          things.end());
     }
-    for (const Thing &thing : things)
-        remove(thing);
+    for (const Thing &left : things)
+        remove(left);
     _exit(0);
 }
 
@@ -119,26 +127,34 @@ Litter::~Litter()
     tell_janitor(false, thing);
 }
 
-Litter Litter::file(const std::string &path)
+Litter::Thing Litter::thing_at(Kind kind, const std::string &path)
 {
     Thing thing = {};
-    thing.kind = FILE_PATH;
+    thing.kind = kind;
+    if (path.size() >= sizeof thing.path)
+        fail(path, "too long a path");
     path.copy(thing.path, sizeof thing.path - 1);
-    return Litter(thing);
+    return thing;
+}
+
+Litter Litter::file(const std::string &path)
+{
+    return Litter(thing_at(FILE_PATH, path));
 }
 
 Litter Litter::directory(const std::string &path)
 {
-    Thing thing = {};
-    thing.kind = DIRECTORY;
-    path.copy(thing.path, sizeof thing.path - 1);
-    return Litter(thing);
+    return Litter(thing_at(DIRECTORY, path));
+}
+
+Litter Litter::files(const std::string &beginning)
+{
+    return Litter(thing_at(FILES, beginning));
 }
 
 Litter Litter::message_queue(int id)
 {
-    Thing thing = {};
-    thing.kind = MESSAGE_QUEUE;
+    Thing thing = thing_at(MESSAGE_QUEUE, "");
     thing.id = id;
     return Litter(thing);
 }

@@ -16,15 +16,16 @@ class Litter
   public:
     /* Remembers what exists already. In the process that made it only, not in forked ones. */
     static Litter file(const std::string &path);
-    static Litter directory(const std::string &path); /* with the files in it */
-    static Litter message_queue(int id);              /* of System V */
+    static Litter directory(const std::string &path);  /* with the files in it */
+    static Litter files(const std::string &beginning); /* all whose path begins so */
+    static Litter message_queue(int id);               /* of System V */
 
     Litter(Litter &&other) noexcept;
     Litter &operator=(Litter &&) = delete;
     ~Litter();
 
   private:
-    enum Kind : int { FILE_PATH, DIRECTORY, MESSAGE_QUEUE };
+    enum Kind : int { FILE_PATH, DIRECTORY, FILES, MESSAGE_QUEUE };
     struct Thing {
         Kind kind;
         int id;
@@ -32,6 +33,7 @@ class Litter
     };
     struct Note;
     explicit Litter(const Thing &what);
+    static Thing thing_at(Kind kind, const std::string &path);
     static void remove(const Thing &thing);
     static void tell_janitor(bool remember, const Thing &thing);
     [[noreturn]] static void clean_up_after(int notes);

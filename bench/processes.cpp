@@ -6,8 +6,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <fcntl.h>
+#include <memory>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -22,6 +24,7 @@ void Side::meet()
     if (met == 0)
         pin(core);
     const uint64_t wanted = 2 * ++met;
+    /* Each sees what the other did before it came: the release of one, the acquire of the other. */
     arrived.fetch_add(1, std::memory_order_acq_rel);
     for (unsigned i = 1; arrived.load(std::memory_order_acquire) < wanted; i++) {
         relax();
@@ -30,10 +33,19 @@ void Side::meet()
     }
 }
 
+void default_signals()
+{
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
+        std::signal(number, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 typedef std::function<void(Side &)> Body;
 
 struct BothSides {
-    Shared<std::atomic<uint64_t>> arrived{0};
+    Shared<std::atomic<uint64_t>> arrived{UINT64_C(0)};
     std::vector<Side> sides;
 
     BothSides()
@@ -138,9 +150,8 @@ class Child
     [[noreturn]] static void be(pid_t parent, int reports, const std::vector<const Body *> &bodies,
                                 const std::vector<Side *> &sides)
     {
-        /* What has a name is the parent's to remove; its handlers are nothing for here. */
-        for (int number : {SIGINT, SIGTERM, SIGHUP})
-            std::signal(number, SIG_DFL);
+        default_signals(); /* what has a name is the parent's to remove */
+        setpgid(0, 0);     /* Ctrl-C is not meant for it, but for its parent */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);

@@ -42,13 +42,16 @@ class Side
 };
 
 /*
- * Runs both at once. Answers why it failed, or "": what
- * one of them threw, or how its process died, or that it all took longer than the limit; both are
- * ended then. Results go by memory that is shared (Shared).
+ * Runs both at once. Answers why it failed, or "": what one of them threw, or how its process died,
+ * or that it all took longer than the limit; both are ended then. Results go by memory that is
+ * shared (Shared).
  */
 std::string run_apart(Apart apart, const std::function<void(Side &)> &first,
                       const std::function<void(Side &)> &second,
                       std::chrono::seconds limit = std::chrono::seconds(60));
+
+/* For a forked process: what signals do is not what they do to its parent, nor are any blocked. */
+void default_signals();
 
 /* --- One way --- */
 

@@ -66,6 +66,8 @@ bool try_round(Outcome &outcome, unsigned round, std::vector<std::optional<Sampl
         try {
             samples[i] = one.contenders[i].run();
         } catch (const std::exception &error) {
+            if (is_told_to_stop())
+                return false;
             if (one.contenders[i].role != Role::peer)
                 give_up(one.contenders[i].name.c_str(), error.what());
             outcome.series[i] = {};
