@@ -240,6 +240,15 @@ Scale scale_of(const Case &c)
     return is_time_a_message(c) ? Scale{1000, true, "million messages/s"} : unit_of(c);
 }
 
+std::string common_unit(const std::vector<const Case *> &cases)
+{
+    std::string unit = cases.empty() ? "" : unit_of(*cases[0]).unit;
+    for (const Case *c : cases)
+        if (unit_of(*c).unit != unit)
+            return "";
+    return unit;
+}
+
 bool drawable(double shown)
 {
     return std::fabs(shown) < 1e18;

@@ -87,6 +87,8 @@ struct Scale {
 Scale scale_of(const Case &c);
 /* As tables show it. */
 Scale unit_of(const Case &c);
+/* The unit of all of them in a table, or nothing. */
+std::string common_unit(const std::vector<const Case *> &cases);
 /* A time of 0, or next to it, makes no rate that could be drawn. */
 bool drawable(double shown);
 /* "less is better" */

@@ -50,16 +50,6 @@ std::string source(const Results &results)
     return text + "\n";
 }
 
-/* The unit of all of them, or nothing. */
-std::string common_unit(const Cases &cases)
-{
-    std::string unit = unit_of(*cases[0]).unit;
-    for (const Case *c : cases)
-        if (unit_of(*c).unit != unit)
-            return "";
-    return unit;
-}
-
 std::string table(const std::string &title, const Cases &cases)
 {
     std::string unit = common_unit(cases);

@@ -35,7 +35,7 @@ void name_for_people(Results &results)
             if (is_called_ours && (one.role == Role::ours || one.role == Role::variant))
                 one.name.replace(0, 4, "ringbox");
             if (!one.keeps_order)
-                one.name += " *";
+                one.name += "*";
         }
 }
 

@@ -40,6 +40,7 @@ th, td {text-align: left; vertical-align: baseline; padding: 3px 14px 3px 0;
   border-bottom: 1px solid var(--line)}
 thead th {vertical-align: bottom; color: var(--quiet); font-weight: 500; min-width: 4.5em}
 tbody th {font-weight: 400; min-width: 9em}
+tbody th, thead th:first-child {position: sticky; left: 0; background: var(--paper)}
 td.n {white-space: nowrap}
 td small {color: var(--quiet); display: block}
 td.best {font-weight: 700}

@@ -59,7 +59,8 @@ const Contender *best_of(const Case &c)
 {
     const Contender *best = nullptr;
     for (const Contender &one : c.contenders) {
-        if ((one.role != Role::ours && one.role != Role::peer) || c.better == Better::none)
+        if ((one.role != Role::ours && one.role != Role::peer) || !one.keeps_order ||
+            c.better == Better::none)
             continue;
         if (!best || (c.better == Better::less) == (one.median < best->median))
             best = &one;
@@ -108,29 +109,34 @@ std::string with_range(const Spread &spread)
 
 std::string medians_table(const std::string &title, const Cases &cases)
 {
-    std::vector<std::string> names = contenders_of(cases), columns_head = {"case", "unit"};
+    std::vector<std::string> names = contenders_of(cases), titles = short_titles(cases);
+    const std::string unit = common_unit(cases);
     bool has_ratio =
         std::any_of(cases.begin(), cases.end(), [](const Case *c) { return c->ratio.has_value(); });
-    columns_head.insert(columns_head.end(), names.begin(), names.end());
+    std::vector<std::string> columns_head = {"case"};
+    if (unit.empty())
+        columns_head.push_back("unit");
     if (has_ratio)
-        columns_head.push_back("times better than the best peer");
+        columns_head.insert(columns_head.end(), {"times better", "than the best peer"});
+    columns_head.insert(columns_head.end(), names.begin(), names.end());
     std::string rows = head(columns_head) + "<tbody>\n";
-    std::vector<std::string> titles = short_titles(cases);
     for (size_t i = 0; i < cases.size(); i++) {
-        const Case *c = cases[i];
-        Scale scale = unit_of(*c);
-        const Contender *best = best_of(*c);
-        rows += "<tr>" + first(titles[i]) + cell(html(scale.unit));
+        const Case &c = *cases[i];
+        Scale scale = unit_of(c);
+        const Contender *best = best_of(c);
+        rows += "<tr>" + first(titles[i]);
+        if (unit.empty())
+            rows += cell(html(scale.unit));
+        if (has_ratio)
+            rows += cell(c.ratio ? shown(*c.ratio, 1) : "", "n") + cell(html(c.best_peer));
         for (const std::string &name : names) {
-            const Contender *one = named(*c, name);
+            const Contender *one = named(c, name);
             rows +=
                 one ? cell(shown(*one, scale.factor), one == best ? "n best" : "n") : cell("", "n");
         }
-        if (has_ratio)
-            rows += cell(c->ratio ? shown(*c->ratio, 1) + " " + html(c->best_peer) : "", "n");
         rows += "</tr>\n";
     }
-    return framed(title, rows + "</tbody>");
+    return framed(title + (unit.empty() ? "" : ", " + unit), rows + "</tbody>");
 }
 
 std::string percentiles_table(const std::string &title, const Cases &cases)

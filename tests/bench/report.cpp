@@ -97,7 +97,7 @@ std::string for_people(const json &contender)
     std::string name = contender["name"];
     if (name.compare(0, 4, "ours") == 0)
         name = "ringbox" + name.substr(4);
-    return contender["keeps_order"] == false ? name + " *" : name;
+    return contender["keeps_order"] == false ? name + "*" : name;
 }
 
 void every_number()
@@ -268,7 +268,7 @@ void markdown_tells_what_made_it()
     for (const char *part :
          {"up to 7 rounds", "`./dev bench`", "2026-11-21T18:00:00Z", "An imagined CPU",
           "cores 0 and 1", "Linux 6.18", "glibc 2.36", "gcc 12.2.0 `-O2`", "commit 0000000",
-          "\n| 24 bytes | ", "\n| 2 x 2, 8 bytes | ", "moodycamel ConcurrentQueue \\*"})
+          "\n| 24 bytes | ", "\n| 2 x 2, 8 bytes | ", "moodycamel ConcurrentQueue\\*"})
         expect_in(part, outcome.out);
     expect(outcome.out.find("interrupted") == std::string::npos, "the run is complete", outcome);
     json results = sample();
