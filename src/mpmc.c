@@ -206,7 +206,7 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     if (rbx_load_relaxed(&end->shared->high_water) < end->mask + 1)
         rbx_mpmc_note_high_water(tx, tail);
     rbx_mpmc_mind_now_and_then(rbx_mpmc_sender(tx), end);
-    return err;
+    return rbx_tx_in_vain(tx);
 }
 
 /* Nothing is there, and nothing will come: then -EPIPE; but the last ones may have died with a
@@ -252,7 +252,8 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     if (err != -EAGAIN)
         return rbx_ring_damaged(rx->ring);
     rbx_mpmc_mind_now_and_then(rbx_mpmc_receiver(rx), end);
-    return ended(rx, head);
+    err = ended(rx, head);
+    return err == -EAGAIN ? rbx_rx_in_vain(rx) : err;
 }
 
 int rbx_mpmc_tx_unlucky(rbx_tx *tx)
@@ -424,6 +425,9 @@ const struct rbx_kind rbx_kind_mpmc = {.name = "MPMC",
                                        .begin_rx = begin_rx,
                                        .end_tx = end_tx,
                                        .end_rx = end_rx,
+                                       .may_send = rbx_mpmc_may_send,
+                                       .may_receive = rbx_mpmc_may_receive,
+                                       .forsaken = rbx_mpmc_forsaken,
                                        .shutdown = shut_down,
                                        .describe = describe,
                                        .repair = rbx_mpmc_repair};

@@ -24,6 +24,7 @@
  *   -EOWNERDEAD  while it waited: whoever was at the other end, or the last of many, has died.
  *                Said once for each death, within RBX_SLICE_NS, unless a successor is there by
  *                then; wait again, and you wait for one
+ *                (a try_ call says so only where a wait on many has been ended by it, any.h)
  *   -EINTR       a signal handler ran while it slept (event.h says how to be sure of an end)
  *   -EBUSY       between claim and commit or abort, or between peek and release
  *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of

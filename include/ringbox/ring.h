@@ -336,8 +336,9 @@ typedef struct rbx_tx {
     uint32_t seat; /* its number */
     rbx_ring *ring;
     rbx_patience patience;
-    uint32_t mourned; /* the death of the other end, counted by openings, that has been reported */
-    char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
+    uint32_t mourned;  /* the death of the other end, counted by openings, that has been reported */
+    uint32_t bereaved; /* one that is to be, by the next call that finds the ring full (empty) */
+    char apart[64];    /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
 
 typedef struct rbx_rx {
@@ -353,6 +354,7 @@ typedef struct rbx_rx {
     rbx_ring *ring;
     rbx_patience patience;
     uint32_t mourned;
+    uint32_t bereaved;
     char apart[64];
 } rbx_rx;
 

@@ -288,6 +288,39 @@ uint64_t rbx_end_missed(struct rbx_end end)
     return rbx_load_relaxed(missed);
 }
 
+/* It may have a successor by now. */
+static int in_vain(struct rbx_end end, uint32_t *bereaved, uint32_t *mourned)
+{
+    uint32_t death = *bereaved;
+    *bereaved = 0;
+    if (end.ring->kind->forsaken(end.ring, end.which, *mourned) != death)
+        return -EAGAIN;
+    *mourned = death;
+    return rbx_ring_forsaken(end.ring, end.which);
+}
+
+int rbx_tx_in_vain(rbx_tx *tx)
+{
+    const struct rbx_end end = {tx->ring, RBX_TX, tx->seat};
+    return tx->bereaved == 0 ? -EAGAIN : in_vain(end, &tx->bereaved, &tx->mourned);
+}
+
+int rbx_rx_in_vain(rbx_rx *rx)
+{
+    const struct rbx_end end = {rx->ring, RBX_RX, rx->seat};
+    return rx->bereaved == 0 ? -EAGAIN : in_vain(end, &rx->bereaved, &rx->mourned);
+}
+
+void rbx_end_woke(struct rbx_end end, rbx_patience *patience, uint32_t before, bool slice_is_over)
+{
+    uint32_t slept = patience->sleeps - before;
+    if (slept != 0)
+        rbx_seat_count(&rbx_seat_of(end.ring, end.which, end.seat)->sleeps, slept);
+    if (slice_is_over || (slept != 0 && (before == 0 || before / CORES_CHANGE_EVERY !=
+                                                            patience->sleeps / CORES_CHANGE_EVERY)))
+        patience->same_core = rbx_seat_shares_core(end.ring, end.which, end.seat);
+}
+
 int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awaited *awaited,
                  uint64_t slice_ns, uint64_t timeout_ns, uint64_t *deadline, rbx_patience *patience)
 {
@@ -295,12 +328,6 @@ int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awaited *a
         *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
     uint32_t before = patience->sleeps;
     int err = rbx_wait_change(bell, awaited, slice_ns, *deadline, patience);
-    uint32_t slept = patience->sleeps - before;
-    if (slept != 0)
-        rbx_seat_count(&rbx_seat_of(end.ring, end.which, end.seat)->sleeps, slept);
-    if (err == -EAGAIN ||
-        (slept != 0 &&
-         (before == 0 || before / CORES_CHANGE_EVERY != patience->sleeps / CORES_CHANGE_EVERY)))
-        patience->same_core = rbx_seat_shares_core(end.ring, end.which, end.seat);
+    rbx_end_woke(end, patience, before, err == -EAGAIN);
     return err;
 }
