@@ -39,3 +39,24 @@ bool rbx_futex_wake_one(const void *word, bool in_process)
 {
     return syscall(futex_call, word, operation(FUTEX_WAKE, in_process), 1, NULL, NULL, 0) > 0;
 }
+
+/* Newer than the headers that many systems compile with. */
+struct waiter { /* struct futex_waitv */
+    uint64_t value, address;
+    uint32_t flags, reserved;
+};
+enum { CALL_WAITV = 449, SIZE_U32 = 2 };
+
+int rbx_futex_wait_any(const struct rbx_futex *futexes, unsigned count, uint64_t deadline_ns)
+{
+    struct waiter waiters[RBX_FUTEXES_MAX];
+    int64_t deadline[2] = {(int64_t)(deadline_ns / 1000000000U),
+                           (int64_t)(deadline_ns % 1000000000U)};
+    for (unsigned i = 0; i < count; i++)
+        waiters[i] =
+            (struct waiter){.value = futexes[i].value,
+                            .address = (uintptr_t)futexes[i].word,
+                            .flags = SIZE_U32 | (futexes[i].in_process ? FUTEX_PRIVATE_FLAG : 0U)};
+    long woken = syscall(CALL_WAITV, waiters, count, 0, deadline, CLOCK_MONOTONIC);
+    return woken < 0 ? -errno : 0;
+}

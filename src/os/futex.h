@@ -19,4 +19,16 @@ void rbx_futex_wake(const void *word, bool in_process);
 /* Wakes one; false: nobody slept. */
 bool rbx_futex_wake_one(const void *word, bool in_process);
 
+struct rbx_futex {
+    const void *word;
+    uint32_t value;
+    bool in_process;
+};
+
+/* Many at once, as rbx_futex_wait, while each says its value: 0 (some was woken, perhaps for no
+   reason), or an error as there; -ENOSYS, -EPERM or the like where that cannot be done (before
+   Linux 5.16, and in some sandboxes). */
+#define RBX_FUTEXES_MAX 128U
+int rbx_futex_wait_any(const struct rbx_futex *futexes, unsigned count, uint64_t deadline_ns);
+
 #endif
