@@ -422,6 +422,12 @@ static int shut_down(rbx_ring *ring)
     return before ? -EALREADY : 0;
 }
 
+static void bells(const rbx_ring *ring, rbx_bell **message, rbx_bell **room)
+{
+    *message = &ring->locked->message;
+    *room = &ring->locked->room;
+}
+
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     const struct rbx_locked *locked = ring->locked;
@@ -462,6 +468,7 @@ const struct rbx_kind rbx_kind_locked = {.name = "LOCKED",
                                          .may_send = may_send,
                                          .may_receive = may_receive,
                                          .forsaken = forsaken,
+                                         .bells = bells,
                                          .shutdown = shut_down,
                                          .describe = describe,
                                          .repair = repair};

@@ -395,6 +395,12 @@ static int shut_down(rbx_ring *ring)
     return before ? -EALREADY : 0;
 }
 
+static void bells(const rbx_ring *ring, rbx_bell **message, rbx_bell **room)
+{
+    *message = &ring->mpmc->message;
+    *room = &ring->mpmc->room;
+}
+
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     const struct rbx_mpmc *mpmc = ring->mpmc;
@@ -428,6 +434,7 @@ const struct rbx_kind rbx_kind_mpmc = {.name = "MPMC",
                                        .may_send = rbx_mpmc_may_send,
                                        .may_receive = rbx_mpmc_may_receive,
                                        .forsaken = rbx_mpmc_forsaken,
+                                       .bells = bells,
                                        .shutdown = shut_down,
                                        .describe = describe,
                                        .repair = rbx_mpmc_repair};

@@ -441,6 +441,12 @@ static int shut_down(rbx_ring *ring)
     return 0;
 }
 
+static void bells(const rbx_ring *ring, rbx_bell **message, rbx_bell **room)
+{
+    *message = &ring->spsc->message;
+    *room = &ring->spsc->room;
+}
+
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     uint64_t start = ring->shape.first_frame << 8;
@@ -470,6 +476,7 @@ const struct rbx_kind rbx_kind_spsc = {.name = "SPSC",
                                        .may_send = may_send,
                                        .may_receive = may_receive,
                                        .forsaken = forsaken,
+                                       .bells = bells,
                                        .shutdown = shut_down,
                                        .describe = describe,
                                        .repair = repair};

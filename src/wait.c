@@ -191,7 +191,7 @@ static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *pa
                 continue;
             err = -ETIMEDOUT;
         }
-        rbx_bell_retract(bell, patience->shared);
+        rbx_bell_retract(bell, patience->shared || patience->polled);
         return over || err == -EAGAIN ? 0 : err;
     }
 }

@@ -62,6 +62,7 @@
 #include <ringbox/hot.h>
 #include <ringbox/locked.h>
 #include <ringbox/mpmc.h>
+#include <ringbox/poll.h>
 #include <ringbox/ring.h>
 #include <ringbox/spsc.h>
 
@@ -275,6 +276,22 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE void name##_rx_close(name##_rx *rx)                                                 \
     {                                                                                              \
         rbx_rx_close(&rx->end);                                                                    \
+    }                                                                                              \
+    RBX_INLINE int name##_tx_fd(name##_tx *tx)                                                     \
+    {                                                                                              \
+        return rbx_tx_fd(&tx->end);                                                                \
+    }                                                                                              \
+    RBX_INLINE int name##_rx_fd(name##_rx *rx)                                                     \
+    {                                                                                              \
+        return rbx_rx_fd(&rx->end);                                                                \
+    }                                                                                              \
+    RBX_INLINE int name##_tx_arm(name##_tx *tx)                                                    \
+    {                                                                                              \
+        return rbx_tx_arm(&tx->end);                                                               \
+    }                                                                                              \
+    RBX_INLINE int name##_rx_arm(name##_rx *rx)                                                    \
+    {                                                                                              \
+        return rbx_rx_arm(&rx->end);                                                               \
     }                                                                                              \
     RBX_INLINE int name##_tx_wait_by(name##_tx *tx, const rbx_wait_options *options)               \
     {                                                                                              \

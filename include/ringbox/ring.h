@@ -321,6 +321,8 @@ struct rbx_mpmc_end {
     uint32_t polls;     /* waits that were but a pause, since one was more */
 };
 
+struct rbx_poll; /* an endpoint's descriptor (poll.h) */
+
 /*
  * The endpoints. Yours to place (and to zero, where one may be closed that was never opened), else
  * only for the calls here and in message.h: the hot ones are inline, so the layout is public.
@@ -338,7 +340,8 @@ typedef struct rbx_tx {
     rbx_patience patience;
     uint32_t mourned;  /* the death of the other end, counted by openings, that has been reported */
     uint32_t bereaved; /* one that is to be, by the next call that finds the ring full (empty) */
-    char apart[64];    /* keeps what follows this endpoint in memory out of its lines */
+    struct rbx_poll *poll;
+    char apart[64]; /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
 
 typedef struct rbx_rx {
@@ -355,6 +358,7 @@ typedef struct rbx_rx {
     rbx_patience patience;
     uint32_t mourned;
     uint32_t bereaved;
+    struct rbx_poll *poll;
     char apart[64];
 } rbx_rx;
 

@@ -14,6 +14,7 @@
 #include <ringbox/message.h>
 #include <ringbox/mpmc.h>
 #include <ringbox/mutex.h>
+#include <ringbox/poll.h>
 #include <ringbox/ring.h>
 #include <ringbox/rwlock.h>
 #include <ringbox/sem.h>

@@ -10,6 +10,7 @@
 #include "../os/clock.h"
 #include "../wait.h"
 #include "kind.h"
+#include "poll.h"
 #include "seat.h"
 
 static const char *noun(enum rbx_ring_end end)
@@ -57,7 +58,10 @@ static int closed(enum rbx_ring_end end)
 
 static int be_patient(rbx_patience *patience, const rbx_wait_options *options, const rbx_ring *ring)
 {
-    return rbx_patience_init(patience, options, ring->in_process, ring->shape.kind != RBX_SPSC);
+    uint32_t polled = patience->polled;
+    int err = rbx_patience_init(patience, options, ring->in_process, ring->shape.kind != RBX_SPSC);
+    patience->polled = polled;
+    return err;
 }
 
 /* --- Opening and closing --- */
@@ -103,6 +107,8 @@ static int open_somewhere(void *endpoint, size_t size, rbx_ring *ring, enum rbx_
         err = rbx_seat_take(ring, end, i);
         if (err < 0)
             continue;
+        if (ring->box)
+            rbx_end_knock(ring);
         err = end == RBX_TX ? begin_tx(endpoint, ring, i) : begin_rx(endpoint, ring, i);
         if (err == 0) {
             rbx_seat_settle(ring, end, i, endpoint);
@@ -177,6 +183,7 @@ void rbx_tx_close(rbx_tx *tx)
 {
     if (tx->hold == RBX_HOLD_CLOSED)
         return;
+    rbx_poll_end(tx->poll);
     if (rbx_seat_is_ours(tx->ring, RBX_TX, tx->seat)) {
         tx->ring->kind->end_tx(tx);
         rbx_seat_leave(tx->ring, RBX_TX, tx->seat);
@@ -188,6 +195,7 @@ void rbx_rx_close(rbx_rx *rx)
 {
     if (rx->hold == RBX_HOLD_CLOSED)
         return;
+    rbx_poll_end(rx->poll);
     if (rbx_seat_is_ours(rx->ring, RBX_RX, rx->seat)) {
         rx->ring->kind->end_rx(rx);
         rbx_seat_leave(rx->ring, RBX_RX, rx->seat);
@@ -279,6 +287,14 @@ void rbx_end_wake(struct rbx_end end, rbx_bell *bell)
         rbx_seat_note_core(end.ring, end.which, end.seat);
     if (rbx_bell_ring(bell, end.ring->in_process))
         rbx_seat_count(&seat->wakes, 1);
+}
+
+void rbx_end_knock(const rbx_ring *ring)
+{
+    rbx_bell *message, *room;
+    ring->kind->bells(ring, &message, &room);
+    rbx_bell_ring(message, ring->in_process);
+    rbx_bell_ring(room, ring->in_process);
 }
 
 uint64_t rbx_end_missed(struct rbx_end end)

@@ -18,6 +18,9 @@ struct rbx_end {
 /* This end has done what the other end's bell is for, and that bell had a bit. */
 void rbx_end_wake(struct rbx_end end, rbx_bell *bell);
 
+/* Somebody comes to an end of the ring, and has said who: tells those that are armed (peers.h). */
+void rbx_end_knock(const rbx_ring *ring);
+
 /* A call of this end found the ring full (or empty). How often that has been so. */
 uint64_t rbx_end_missed(struct rbx_end end);
 

@@ -55,6 +55,9 @@ struct rbx_kind {
        when nobody is left there and it is not the one that `known` says; else 0. */
     uint32_t (*forsaken)(rbx_ring *ring, enum rbx_ring_end end, uint32_t known);
 
+    /* Those that receivers sleep on, and senders. */
+    void (*bells)(const rbx_ring *ring, rbx_bell **message, rbx_bell **room);
+
     int (*shutdown)(rbx_ring *ring); /* -EALREADY, without a sentence: it was before */
     void (*describe)(const rbx_ring *ring, rbx_ring_info *info);
     int (*repair)(rbx_ring *ring, rbx_repaired *repaired);
