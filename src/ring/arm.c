@@ -88,7 +88,8 @@ bool rbx_arm_holds(struct rbx_armed *armed)
 
 void rbx_arm_disarm(struct rbx_armed *armed)
 {
-    rbx_bell_retract(armed->outlook.bell, armed->patience->shared);
+    const rbx_patience *patience = armed->patience;
+    rbx_bell_retract(armed->outlook.bell, patience->shared || patience->polled);
 }
 
 bool rbx_arm(struct rbx_armed *armed)
