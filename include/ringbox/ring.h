@@ -338,6 +338,7 @@ typedef struct rbx_tx {
     rbx_patience patience;
     uint32_t mourned;  /* the death of the other end, counted by openings, that has been reported */
     uint32_t bereaved; /* one that is to be, by the next call that finds the ring full (empty) */
+    uint32_t listed;   /* a wait on many has it in its list */
     char apart[64];    /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
 
@@ -355,6 +356,7 @@ typedef struct rbx_rx {
     rbx_patience patience;
     uint32_t mourned;
     uint32_t bereaved;
+    uint32_t listed;
     char apart[64];
 } rbx_rx;
 
