@@ -330,6 +330,25 @@ int rbx_mpmc_put_back(rbx_rx *rx)
     return 0;
 }
 
+/* The orphan in a slot, which says `word`. */
+static bool is_orphan(const struct rbx_mpmc_end *end, uint64_t index, uint64_t word)
+{
+    return rbx_slot_state(word) == RBX_SLOT_ORPHAN && ((word >> 8) & end->mask) == index;
+}
+
+bool rbx_mpmc_has_orphan(rbx_rx *rx)
+{
+    struct rbx_mpmc_end *end = &rx->mpmc;
+    uint64_t seen = rbx_load_acquire(&end->shared->orphans);
+    if (seen == end->orphans_seen)
+        return false;
+    for (uint64_t i = 0; i <= end->mask; i++)
+        if (is_orphan(end, i, rbx_load_acquire(rbx_slot_word(rx->ring, i << 8))))
+            return true;
+    end->orphans_seen = seen;
+    return false;
+}
+
 int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
 {
     struct rbx_mpmc_end *end = &rx->mpmc;
@@ -338,7 +357,7 @@ int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
         rbx_atomic64 *slot = rbx_slot_word(rx->ring, i << 8);
         uint64_t word = rbx_load_acquire(slot); /* M1 */
         *at = rbx_slot_position(word);
-        if (rbx_slot_state(word) != RBX_SLOT_ORPHAN || ((*at >> 8) & end->mask) != i)
+        if (!is_orphan(end, i, word))
             continue;
         rbx_mpmc_intend(end, *at, 1);
         if (rbx_swap_if_seq_cst(slot, &word, *at | RBX_SLOT_TAKEN))

@@ -3,15 +3,27 @@
  * poll.h: rings in an event loop. Each endpoint has a descriptor for poll, select and epoll that
  * turns readable when there is something to receive (room to send), once it has been armed.
  *
- *     int fd = rbx_rx_fd(&rx);               // once: and add it, for reading, to your epoll
- *     if (fd < 0)
- *         fprintf(stderr, "%s\n", rbx_last_error());
- *     // whenever it is readable, and once before you first wait:
- *     int err;
- *     do
- *         while ((err = rbx_try_recv(&rx, message)) == 0)
- *             handle(message);
- *     while (err == -EAGAIN && rbx_rx_arm(&rx) > 0);
+ *     #include <poll.h>
+ *     struct tick { uint64_t id; double price; };
+ *     RBX_RING_TYPE(ticks, struct tick, SPSC)
+ *
+ *     rbx_ring *ring;
+ *     ticks_rx rx;
+ *     if (ticks_open(&ring, "ticks", NULL) < 0 || ticks_rx_open(&rx, ring) < 0)
+ *         return 1;
+ *     struct pollfd ready = {.fd = ticks_rx_fd(&rx), .events = POLLIN}; // or any other loop's
+ *     for (;;) {
+ *         struct tick tick;
+ *         int err = ticks_try_recv(&rx, &tick);
+ *         if (err == 0)
+ *             printf("%f\n", tick.price);
+ *         else if (err != -EAGAIN && err != -EOWNERDEAD)
+ *             break;
+ *         else if (ticks_rx_arm(&rx) == 0) // nothing there, and from now on it tells
+ *             poll(&ready, 1, -1);
+ *     }
+ *     ticks_rx_close(&rx);
+ *     rbx_ring_close(ring);
  *
  * What holds:
  *  - Armed, it turns readable when a message (room) comes, the ring is shut down, or an end that
@@ -26,7 +38,8 @@
  *  - When the other end dies, the next try says so as a waiting call would: the messages that it
  *    has left, and then -EOWNERDEAD, once.
  *  - It belongs to the endpoint, which closes it: take it out of your loop first, and do not close
- *    it. After fork() it is closed in the child.
+ *    it. After fork() it is closed in the child. (Where io_uring waits, the kernel may interrupt a
+ *    system call of the thread once, with EINTR, soon after the endpoint is closed.)
  *  - The thread that has the endpoint arms it; any may poll.
  *
  * The kernel does the waiting, with io_uring where it can (Linux 6.7) and may; else a thread of the

@@ -340,6 +340,7 @@ typedef struct rbx_tx {
     rbx_patience patience;
     uint32_t mourned;  /* the death of the other end, counted by openings, that has been reported */
     uint32_t bereaved; /* one that is to be, by the next call that finds the ring full (empty) */
+    uint32_t listed;   /* a wait on many has it in its list */
     struct rbx_poll *poll;
     char apart[64]; /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
@@ -358,6 +359,7 @@ typedef struct rbx_rx {
     rbx_patience patience;
     uint32_t mourned;
     uint32_t bereaved;
+    uint32_t listed;
     struct rbx_poll *poll;
     char apart[64];
 } rbx_rx;

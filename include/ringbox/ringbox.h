@@ -3,6 +3,7 @@
 #ifndef RINGBOX_RINGBOX_H
 #define RINGBOX_RINGBOX_H
 
+#include <ringbox/any.h>
 #include <ringbox/api.h>
 #include <ringbox/atomic.h>
 #include <ringbox/box.h>

@@ -226,8 +226,6 @@ RBX_INLINE ptrdiff_t rbx_spsc_try_send_n(rbx_tx *tx, const void *messages, size_
     }
     if (rbx_unlikely(sent == 0))
         return err;
-    if (rbx_unlikely(err == -EOWNERDEAD))
-        tx->mourned = 0; /* for a later call to say */
     if (rbx_unlikely(rbx_bell_after_publish(tx->spsc.bell))) {
         ptrdiff_t received = rbx_spsc_answer_bell(tx, sent);
         return received == 0 ? -EPIPE : received;

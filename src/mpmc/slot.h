@@ -54,6 +54,9 @@ static inline struct rbx_end rbx_mpmc_receiver(const rbx_rx *rx)
 /* Once tail is closed: tells everybody, if that is not done. */
 void rbx_mpmc_finish_shutdown(rbx_ring *ring);
 
+/* Whether there is one, as rbx_mpmc_take_orphan would find it. */
+bool rbx_mpmc_has_orphan(rbx_rx *rx);
+
 /* --- Waiting (wait.c): of struct rbx_kind --- */
 
 bool rbx_mpmc_may_send(rbx_tx *tx, struct rbx_outlook *outlook);

@@ -198,13 +198,13 @@ bool rbx_mpmc_may_send(rbx_tx *tx, struct rbx_outlook *outlook)
 
 bool rbx_mpmc_may_receive(rbx_rx *rx, struct rbx_outlook *outlook)
 {
+    bool has_orphan = rbx_mpmc_has_orphan(rx);
     const struct sight sight = see_message(rx);
     uint64_t head = sight.at, tail = rbx_load_acquire(&rx->mpmc.shared->tail);
     bool is_sent = rbx_slot_ahead(tail, head) > 0; /* or is about to be */
     if (sight.closed)
         rbx_mpmc_finish_shutdown(rx->ring);
-    if (!sight.in_vain || sight.word == ((head - rx->mpmc.lap) | RBX_SLOT_ORPHAN) ||
-        rbx_load_relaxed(&rx->mpmc.shared->orphans) != rx->mpmc.orphans_seen)
+    if (has_orphan || !sight.in_vain || sight.word == ((head - rx->mpmc.lap) | RBX_SLOT_ORPHAN))
         return true;
     if (rx->mpmc.strict && sight.word == head && is_sent &&
         rbx_mpmc_could_move_head(rx->ring, head, tail))

@@ -88,6 +88,7 @@ static bool is_over(const struct rbx_watch *watch, uint64_t now)
 }
 
 struct round {
+    uint32_t changes;
     struct rbx_futex futexes[RBX_FUTEXES_MAX];
     unsigned count;
     uint64_t deadline_ns;
@@ -99,10 +100,9 @@ static void go_round(struct rbx_watchman *watchman, struct round *round)
     uint64_t now = rbx_clock_monotonic();
     round->deadline_ns = UINT64_MAX;
     round->count = 1;
-    round->futexes[0] = (struct rbx_futex){
-        .word = &watchman->changes,
-        .value = atomic_load_explicit(&watchman->changes, memory_order_relaxed), /* the lock */
-        .in_process = true};
+    /* Relaxed: the lock orders it. */
+    round->changes = atomic_load_explicit(&watchman->changes, memory_order_relaxed);
+    round->futexes[0] = rbx_futex_of(&watchman->changes, round->changes, true);
     for (struct rbx_watch *watch = watchman->first; watch; watch = watch->next) {
         if (!watch->word)
             continue;
@@ -111,20 +111,17 @@ static void go_round(struct rbx_watchman *watchman, struct round *round)
             rbx_eventfd_set(watch->flag);
             continue;
         }
-        round->futexes[round->count++] = (struct rbx_futex){
-            .word = watch->word, .value = watch->seen, .in_process = watch->in_process};
+        round->futexes[round->count++] = rbx_futex_of(watch->word, watch->seen, watch->in_process);
         if (watch->deadline_ns < round->deadline_ns)
             round->deadline_ns = watch->deadline_ns;
     }
 }
 
 /* Without futex_waitv: until what it watches is another, or for a moment. */
-static void nap(const struct round *round)
+static void nap(const struct rbx_watchman *watchman, const struct round *round)
 {
     const uint64_t nap_ns = 1000000;
-    const struct rbx_futex *own = &round->futexes[0];
-    uint64_t until = round->count > 1 ? rbx_clock_monotonic() + nap_ns : UINT64_MAX;
-    rbx_futex_wait(own->word, own->value, until, true);
+    rbx_futex_wait(&watchman->changes, round->changes, rbx_clock_monotonic() + nap_ns, true);
 }
 
 static void *keep_watch(void *arg)
@@ -141,7 +138,7 @@ static void *keep_watch(void *arg)
             return NULL;
         int err = rbx_futex_wait_any(round.futexes, round.count, round.deadline_ns);
         if (err < 0 && err != -EAGAIN && err != -ETIMEDOUT && err != -EINTR)
-            nap(&round);
+            nap(watchman, &round);
     }
 }
 
