@@ -101,13 +101,16 @@ static void send_all(rbx_tx *tx)
     const uint64_t message = 1;
     int fd = rbx_tx_fd_by(tx, mode.by);
     for (uint32_t round = 0; round < mode.rounds && hunt_is_well(); round++) {
-        pause_a_little();
+        if (hunt_draw(4) == 0)
+            pause_a_little();
+        else
+            hunt_pass(hunt_draw(2000)); /* the others are about to arm */
         if (hunt_draw(16) == 0)
             hunt_disturb(mode.people,
                          hunt_draw(kinds[mode.kind].senders + kinds[mode.kind].receivers));
         for (uint32_t left = 1 + hunt_draw(MOST); left > 0 && hunt_is_well(); left--) {
             int err;
-            if (hunt_draw(4) == 0)
+            if (hunt_draw(2))
                 hunt_fill_store_buffer();
             atomic_fetch_add(&state->sent, 1);
             while ((err = rbx_try_send(tx, &message)) == -EAGAIN &&
