@@ -59,13 +59,15 @@ static int make(const void *arg)
 /* Whether the kernel knows the one operation that matters. */
 static int probe(int fd)
 {
-    struct {
-        struct io_uring_probe head;
-        struct io_uring_probe_op ops[OP_FUTEX_WAIT + 1];
-    } answer = {0};
+    union {
+        struct io_uring_probe probe;
+        char bytes[sizeof(struct io_uring_probe) +
+                   (OP_FUTEX_WAIT + 1) * sizeof(struct io_uring_probe_op)];
+    } answer = {.bytes = {0}};
     if (syscall(SYS_io_uring_register, fd, IORING_REGISTER_PROBE, &answer, OP_FUTEX_WAIT + 1) < 0)
         return -errno;
-    return answer.ops[OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED ? 0 : -ENOSYS;
+    /* Older kernels know fewer, and say 0 of this one. */
+    return answer.probe.ops[OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED ? 0 : -ENOSYS;
 }
 
 /* Shared with the kernel, not with a child, in which it would keep the io_uring alive. */
