@@ -9,9 +9,8 @@
  * all or to the waiters only; and with a kernel that knows no sleep on many.
  *
  * A sleep is judged by all that it waits for. Senders make what they publish wait behind stores to
- * memory that is in no cache, so that a missing fence shows. Naps are not judged, as long as they
- * are short: they end by time-out, and look then. As in the other hunts a short sleep between
- * processes is excused.
+ * memory that is in no cache, so that a missing fence shows. Naps must be short: they end by
+ * time-out, and look then. As in the other hunts a short sleep between processes is excused.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -103,11 +102,24 @@ static void judge_shared(const struct hunt_sleep *sleep, bool excused)
         hunt_judge(&state->sent[SHARED], position, sleep, excused, "message (shared)");
 }
 
+static bool is_for_many(void)
+{
+    unsigned count = 0;
+    for (int i = 0; i < RINGS; i++)
+        count += me->waits_for[i];
+    return count > 1;
+}
+
 void hunt_slept(const struct hunt_sleep *sleep)
 {
     bool excused = sleep->is_short && mode.people == PROCESSES && mode.refusal == TO_NOBODY;
-    if (!me || (mode.refusal == NO_WAITV && sleep->is_short))
+    if (!me)
         return;
+    if (mode.refusal == NO_WAITV && is_for_many()) {
+        if (!sleep->is_short)
+            hunt_fail("a nap on one of many was to be longer than a millisecond");
+        return;
+    }
     for (int i = ALONE; i <= LOCKED; i++)
         if (me->waits_for[i] && i != SHARED)
             hunt_judge(&state->sent[i], me->count[i], sleep, excused, "message");
