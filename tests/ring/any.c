@@ -347,6 +347,27 @@ Test(any, where_membarrier_is_refused_each_wakes_it_too)
     check_each_wakes("bare");
 }
 
+/* It was there when they were opened. Then others must fence from now on, on each bell. */
+Test(any, where_membarrier_is_refused_only_now_every_bell_says_so)
+{
+    struct set set;
+    rbx_any ends[SORTS] = {0};
+    set_open(&set, "late");
+    for (int i = 0; i < SORTS; i++)
+        ends[i].rx = &set.rx[i];
+    const rbx_bell *bells[] = {&set.rx[0].spsc.shared->message, &set.rx[1].mpmc.shared->message,
+                               &set.rx[2].mpmc.shared->message};
+    for (int i = 0; i < 3; i++)
+        if (rbx_load_relaxed(&bells[i]->bits) & RBX_BELL_SLEEPER_BARE)
+            cr_skip_test("SKIP: membarrier is refused here from the beginning");
+    if (!refuse_syscall(SYS_membarrier, EPERM, -1, 0))
+        cr_skip_test("SKIP: seccomp is not allowed here");
+    cr_assert_eq(rbx_wait_any(ends, SORTS, MS), -ETIMEDOUT);
+    for (int i = 0; i < 3; i++)
+        cr_assert(rbx_load_relaxed(&bells[i]->bits) & RBX_BELL_SLEEPER_BARE, "bell %d", i);
+    set_close(&set);
+}
+
 Test(any, a_shutdown_wakes_it)
 {
     for (int sort = 0; sort < SORTS; sort++)
