@@ -96,6 +96,18 @@ static bool armed_or_ready(int answer, int fd)
 
 /* --- The sides --- */
 
+/* Without a pause at first: the moment just after is the one that matters. */
+static void await_receipt(void)
+{
+    enum { LOOKS = 20000 };
+    for (int looks = 0; atomic_load(&state->received) < atomic_load(&state->sent) && hunt_is_well();
+         looks++)
+        if (looks < LOOKS)
+            rbx_pause();
+        else
+            sched_yield();
+}
+
 static void send_all(rbx_tx *tx)
 {
     const uint64_t message = 1;
@@ -110,17 +122,16 @@ static void send_all(rbx_tx *tx)
                          hunt_draw(kinds[mode.kind].senders + kinds[mode.kind].receivers));
         for (uint32_t left = 1 + hunt_draw(MOST); left > 0 && hunt_is_well(); left--) {
             int err;
+            atomic_fetch_add(&state->sent, 1);
             if (hunt_draw(2))
                 hunt_fill_store_buffer();
-            atomic_fetch_add(&state->sent, 1);
             while ((err = rbx_try_send(tx, &message)) == -EAGAIN &&
                    armed_or_ready(rbx_tx_arm(tx), fd))
                 ;
             if (err < 0 && hunt_is_well())
                 hunt_fail("a send answered %d: %s", err, rbx_last_error());
         }
-        while (atomic_load(&state->received) < atomic_load(&state->sent) && hunt_is_well())
-            sched_yield();
+        await_receipt();
     }
     if (atomic_fetch_sub(&state->senders_left, 1) == 1)
         rbx_ring_shutdown(tx->ring);
