@@ -110,7 +110,8 @@ int rbx_uring_open(struct rbx_uring *uring, int flag)
 {
     struct io_uring_params params = {.flags = SINGLE_ISSUER | DEFER_TASKRUN | TASKRUN_FLAG};
     struct io_uring_params *filled = &params;
-    *uring = (struct rbx_uring){.fd = RBX_FD_CLOSED};
+    *uring = (struct rbx_uring){.number = 0};
+    uring->fd = RBX_FD_CLOSED;
     int err = rbx_fd_make(&uring->fd, make, &filled);
     if (err < 0)
         return err;
