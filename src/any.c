@@ -108,7 +108,7 @@ static bool sees_until(const struct vigil *vigil, uint64_t begun, uint64_t until
     bool yields = vigil->yields;
     for (uint64_t now = begun; now < until; now = rbx_clock_monotonic()) {
         yields |= vigil->yields_soon && now - begun > SOON_NS;
-        unsigned looks = yields ? 1 : LOOKS_A_TIME / vigil->count + 1;
+        unsigned looks = yields ? 1 : LOOKS_A_TIME / (vigil->count + 1) + 1;
         for (; looks > 0; looks--) {
             if (is_over(vigil))
                 return true;
@@ -141,10 +141,11 @@ static int nap_until(struct vigil *vigil, uint64_t until)
     int err = -ETIMEDOUT;
     for (uint64_t now = rbx_clock_monotonic(); now < until && err == -ETIMEDOUT && !is_over(vigil);
          now = rbx_clock_monotonic()) {
-        const struct rbx_armed *armed = &vigil->armed[vigil->turn++ % vigil->count];
+        const struct rbx_armed *armed = &vigil->armed[vigil->turn];
         err = rbx_futex_wait(armed->word, armed->value, earlier(now + nap_ns, until),
                              armed->in_process);
         nap_ns = earlier(2 * nap_ns, longest_ns);
+        vigil->turn = vigil->turn + 1 < vigil->count ? vigil->turn + 1 : 0;
     }
     return err;
 }
