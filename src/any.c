@@ -29,12 +29,13 @@ static uint32_t *listed(const rbx_any *end)
     return end->rx ? &end->rx->listed : &end->tx->listed;
 }
 
-static int arm(struct rbx_armed *armed, const rbx_any *end, size_t index)
+static int arm(struct rbx_armed *armed, const rbx_any *end, size_t index, int32_t process)
 {
     if (!end->rx == !end->tx)
         return rbx_fail(-EINVAL, "end %zu of a wait on many names %s", index,
                         end->rx ? "both a receiver and a sender" : "no endpoint");
-    int err = end->rx ? rbx_arm_rx(armed, end->rx) : rbx_arm_tx(armed, end->tx);
+    int err =
+        end->rx ? rbx_arm_rx_of(armed, end->rx, process) : rbx_arm_tx_of(armed, end->tx, process);
     if (err < 0)
         return err;
     if (*listed(end))
@@ -48,9 +49,10 @@ static int gather(struct vigil *vigil, const rbx_any *ends, size_t n)
     int err = 0;
     if (!ends || n == 0 || n > RBX_ANY_MAX)
         return rbx_fail(-EINVAL, "a wait on many is for 1 to %d ends, not for %zu", RBX_ANY_MAX, n);
+    int32_t process = rbx_thread_process();
     vigil->count = 0;
     while (vigil->count < n && err == 0) {
-        err = arm(&vigil->armed[vigil->count], &ends[vigil->count], vigil->count);
+        err = arm(&vigil->armed[vigil->count], &ends[vigil->count], vigil->count, process);
         vigil->count += err == 0;
     }
     for (unsigned i = 0; i < vigil->count; i++)
