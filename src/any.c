@@ -29,12 +29,13 @@ static uint32_t *listed(const rbx_any *end)
     return end->rx ? &end->rx->listed : &end->tx->listed;
 }
 
-static int arm(struct rbx_armed *armed, const rbx_any *end, size_t index)
+static int arm(struct rbx_armed *armed, const rbx_any *end, size_t index, int32_t process)
 {
     if (!end->rx == !end->tx)
         return rbx_fail(-EINVAL, "end %zu of a wait on many names %s", index,
                         end->rx ? "both a receiver and a sender" : "no endpoint");
-    int err = end->rx ? rbx_arm_rx(armed, end->rx) : rbx_arm_tx(armed, end->tx);
+    int err =
+        end->rx ? rbx_arm_rx_of(armed, end->rx, process) : rbx_arm_tx_of(armed, end->tx, process);
     if (err < 0)
         return err;
     if (*listed(end))
@@ -48,9 +49,10 @@ static int gather(struct vigil *vigil, const rbx_any *ends, size_t n)
     int err = 0;
     if (!ends || n == 0 || n > RBX_ANY_MAX)
         return rbx_fail(-EINVAL, "a wait on many is for 1 to %d ends, not for %zu", RBX_ANY_MAX, n);
+    int32_t process = rbx_thread_process();
     vigil->count = 0;
     while (vigil->count < n && err == 0) {
-        err = arm(&vigil->armed[vigil->count], &ends[vigil->count], vigil->count);
+        err = arm(&vigil->armed[vigil->count], &ends[vigil->count], vigil->count, process);
         vigil->count += err == 0;
     }
     for (unsigned i = 0; i < vigil->count; i++)
@@ -108,7 +110,7 @@ static bool sees_until(const struct vigil *vigil, uint64_t begun, uint64_t until
     bool yields = vigil->yields;
     for (uint64_t now = begun; now < until; now = rbx_clock_monotonic()) {
         yields |= vigil->yields_soon && now - begun > SOON_NS;
-        unsigned looks = yields ? 1 : LOOKS_A_TIME / vigil->count + 1;
+        unsigned looks = yields ? 1 : LOOKS_A_TIME / (vigil->count + 1) + 1;
         for (; looks > 0; looks--) {
             if (is_over(vigil))
                 return true;
@@ -141,10 +143,11 @@ static int nap_until(struct vigil *vigil, uint64_t until)
     int err = -ETIMEDOUT;
     for (uint64_t now = rbx_clock_monotonic(); now < until && err == -ETIMEDOUT && !is_over(vigil);
          now = rbx_clock_monotonic()) {
-        const struct rbx_armed *armed = &vigil->armed[vigil->turn++ % vigil->count];
+        const struct rbx_armed *armed = &vigil->armed[vigil->turn];
         err = rbx_futex_wait(armed->word, armed->value, earlier(now + nap_ns, until),
                              armed->in_process);
         nap_ns = earlier(2 * nap_ns, longest_ns);
+        vigil->turn = vigil->turn + 1 < vigil->count ? vigil->turn + 1 : 0;
     }
     return err;
 }

@@ -4,25 +4,24 @@
 #include <errno.h>
 
 #include "../error.h"
-#include "../os/thread.h"
 #include "seat.h"
 
 /* After a slice of this length somebody who is in the middle of a call may have died there; each
    is twice as long as the one before. */
 #define STUCK_SLICE_NS 2000000U
 
-static int check(const rbx_ring *ring, enum rbx_ring_end end, unsigned seat, const void *endpoint)
+static int check(const rbx_ring *ring, enum rbx_ring_end end, unsigned seat, const void *endpoint,
+                 int32_t process)
 {
     const struct rbx_chair *chair = &ring->chairs[end][seat];
-    if (atomic_load(&chair->endpoint) == endpoint &&
-        atomic_load(&chair->taken) == rbx_thread_process())
+    if (atomic_load(&chair->endpoint) == endpoint && atomic_load(&chair->taken) == process)
         return 0;
     return rbx_fail(-EINVAL,
                     "this %s of ring '%s' was opened somewhere else, or by a parent before fork()",
                     end == RBX_TX ? "sender" : "receiver", rbx_ring_name(ring));
 }
 
-int rbx_arm_tx(struct rbx_armed *armed, rbx_tx *tx)
+int rbx_arm_tx_of(struct rbx_armed *armed, rbx_tx *tx, int32_t process)
 {
     if (tx->hold == RBX_HOLD_CLOSED)
         return rbx_tx_refuse(tx);
@@ -31,10 +30,10 @@ int rbx_arm_tx(struct rbx_armed *armed, rbx_tx *tx)
                                 .patience = &tx->patience,
                                 .in_process = tx->ring->in_process,
                                 .stuck_slice = STUCK_SLICE_NS};
-    return check(tx->ring, RBX_TX, tx->seat, tx);
+    return check(tx->ring, RBX_TX, tx->seat, tx, process);
 }
 
-int rbx_arm_rx(struct rbx_armed *armed, rbx_rx *rx)
+int rbx_arm_rx_of(struct rbx_armed *armed, rbx_rx *rx, int32_t process)
 {
     if (rx->hold == RBX_HOLD_CLOSED)
         return rbx_rx_refuse(rx);
@@ -43,7 +42,7 @@ int rbx_arm_rx(struct rbx_armed *armed, rbx_rx *rx)
                                 .patience = &rx->patience,
                                 .in_process = rx->ring->in_process,
                                 .stuck_slice = STUCK_SLICE_NS};
-    return check(rx->ring, RBX_RX, rx->seat, rx);
+    return check(rx->ring, RBX_RX, rx->seat, rx, process);
 }
 
 bool rbx_arm_is_ready(struct rbx_armed *armed)

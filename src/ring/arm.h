@@ -24,6 +24,7 @@
 
 #include <ringbox/ring.h>
 
+#include "../os/thread.h"
 #include "end.h"
 #include "kind.h"
 
@@ -43,8 +44,19 @@ struct rbx_armed {
 };
 
 /* -EINVAL: the endpoint is closed, or was opened before a fork(), or somewhere else. */
-int rbx_arm_tx(struct rbx_armed *armed, rbx_tx *tx);
-int rbx_arm_rx(struct rbx_armed *armed, rbx_rx *rx);
+int rbx_arm_tx_of(struct rbx_armed *armed, rbx_tx *tx, int32_t process);
+int rbx_arm_rx_of(struct rbx_armed *armed, rbx_rx *rx, int32_t process);
+
+/* Whoever arms many asks once which process this is. */
+static inline int rbx_arm_tx(struct rbx_armed *armed, rbx_tx *tx)
+{
+    return rbx_arm_tx_of(armed, tx, rbx_thread_process());
+}
+
+static inline int rbx_arm_rx(struct rbx_armed *armed, rbx_rx *rx)
+{
+    return rbx_arm_rx_of(armed, rx, rbx_thread_process());
+}
 
 /* Whether a try would answer something else than -EAGAIN, or get on; else it has seen what to wait
    for. It takes nothing, and announces nothing. */
