@@ -141,7 +141,7 @@ static ptrdiff_t lock_to_send(rbx_tx *tx)
     if (waiting > frames)
         return rbx_ring_damaged(ring);
     rbx_end_missed((struct rbx_end){tx->ring, RBX_TX, tx->seat});
-    return -EAGAIN;
+    return rbx_tx_in_vain(tx);
 }
 
 /* `n` messages are where they belong. */
@@ -231,7 +231,7 @@ static ptrdiff_t lock_to_receive(rbx_rx *rx)
     if (waiting > 0)
         return rbx_ring_damaged(ring);
     rbx_end_missed((struct rbx_end){rx->ring, RBX_RX, rx->seat});
-    return closed ? rbx_rx_refuse(rx) : -EAGAIN;
+    return closed ? rbx_rx_refuse(rx) : rbx_rx_in_vain(rx);
 }
 
 static void take(rbx_rx *rx, uint64_t n)
@@ -297,6 +297,16 @@ int rbx_locked_release_n(rbx_rx *rx, size_t count, struct rbx_frame g)
 
 /* --- Waiting --- */
 
+static uint32_t forsaken(rbx_ring *ring, enum rbx_ring_end end, uint32_t known)
+{
+    if (taken(ring, rbx_os_mutex_try(&ring->locked->mutex)) ==
+        0) { /* else another time, as time passes */
+        bury_the_dead(ring);
+        unlock(ring);
+    }
+    return rbx_mourning_for(ring, &ring->locked->mourning, rbx_other_end(end), known);
+}
+
 /* While `word`, the count of the other end, is what makes it wait. */
 static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word, uint64_t seen,
                     uint64_t timeout_ns, uint64_t *deadline, rbx_patience *patience,
@@ -311,13 +321,7 @@ static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word
         int err = rbx_end_wait(end, bell, &awaited, RBX_SLICE_NS, timeout_ns, deadline, patience);
         if (err == 0)
             return 0;
-        if (taken(ring, rbx_os_mutex_try(&ring->locked->mutex)) ==
-            0) { /* else another time, as time passes */
-            bury_the_dead(ring);
-            unlock(ring);
-        }
-        enum rbx_ring_end other = rbx_other_end(end.which);
-        uint32_t death = rbx_mourning_for(ring, &ring->locked->mourning, other, *mourned);
+        uint32_t death = forsaken(ring, end.which, *mourned);
         if (rbx_load_acquire(word) != seen)
             return 0; /* it may have died just after */
         if (death != 0) {
@@ -349,6 +353,29 @@ int rbx_locked_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadl
         return 0;
     return wait_for((struct rbx_end){rx->ring, RBX_RX, rx->seat}, &locked->message, &locked->sent,
                     sent, timeout_ns, deadline, &rx->patience, &rx->mourned);
+}
+
+static bool may_send(rbx_tx *tx, struct rbx_outlook *outlook)
+{
+    struct rbx_locked *locked = tx->ring->locked;
+    uint64_t received = rbx_load_acquire(&locked->received);
+    if (rbx_load_acquire(&locked->sent) - received != tx->ring->shape.frames ||
+        rbx_load_acquire(&locked->closed))
+        return true;
+    *outlook = (struct rbx_outlook){
+        .bell = &locked->room, .words = {{&locked->received, received}}, .count = 1};
+    return false;
+}
+
+static bool may_receive(rbx_rx *rx, struct rbx_outlook *outlook)
+{
+    struct rbx_locked *locked = rx->ring->locked;
+    uint64_t sent = rbx_load_acquire(&locked->sent);
+    if (sent != rbx_load_acquire(&locked->received) || rbx_load_acquire(&locked->closed))
+        return true;
+    *outlook = (struct rbx_outlook){
+        .bell = &locked->message, .words = {{&locked->sent, sent}}, .count = 1};
+    return false;
 }
 
 /* --- What all kinds of ring have --- */
@@ -395,6 +422,12 @@ static int shut_down(rbx_ring *ring)
     return before ? -EALREADY : 0;
 }
 
+static void bells(const rbx_ring *ring, rbx_bell **message, rbx_bell **room)
+{
+    *message = &ring->locked->message;
+    *room = &ring->locked->room;
+}
+
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     const struct rbx_locked *locked = ring->locked;
@@ -432,6 +465,10 @@ const struct rbx_kind rbx_kind_locked = {.name = "LOCKED",
                                          .begin_rx = begin_rx,
                                          .end_tx = end_tx,
                                          .end_rx = end_rx,
+                                         .may_send = may_send,
+                                         .may_receive = may_receive,
+                                         .forsaken = forsaken,
+                                         .bells = bells,
                                          .shutdown = shut_down,
                                          .describe = describe,
                                          .repair = repair};

@@ -206,7 +206,7 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     if (rbx_load_relaxed(&end->shared->high_water) < end->mask + 1)
         rbx_mpmc_note_high_water(tx, tail);
     rbx_mpmc_mind_now_and_then(rbx_mpmc_sender(tx), end);
-    return err;
+    return rbx_tx_in_vain(tx);
 }
 
 /* Nothing is there, and nothing will come: then -EPIPE; but the last ones may have died with a
@@ -252,7 +252,8 @@ int rbx_mpmc_no_message(rbx_rx *rx, uint64_t at, uint64_t word)
     if (err != -EAGAIN)
         return rbx_ring_damaged(rx->ring);
     rbx_mpmc_mind_now_and_then(rbx_mpmc_receiver(rx), end);
-    return ended(rx, head);
+    err = ended(rx, head);
+    return err == -EAGAIN ? rbx_rx_in_vain(rx) : err;
 }
 
 int rbx_mpmc_tx_unlucky(rbx_tx *tx)
@@ -329,6 +330,25 @@ int rbx_mpmc_put_back(rbx_rx *rx)
     return 0;
 }
 
+/* The orphan in a slot, which says `word`. */
+static bool is_orphan(const struct rbx_mpmc_end *end, uint64_t index, uint64_t word)
+{
+    return rbx_slot_state(word) == RBX_SLOT_ORPHAN && ((word >> 8) & end->mask) == index;
+}
+
+bool rbx_mpmc_has_orphan(rbx_rx *rx)
+{
+    struct rbx_mpmc_end *end = &rx->mpmc;
+    uint64_t seen = rbx_load_acquire(&end->shared->orphans);
+    if (seen == end->orphans_seen)
+        return false;
+    for (uint64_t i = 0; i <= end->mask; i++)
+        if (is_orphan(end, i, rbx_load_acquire(rbx_slot_word(rx->ring, i << 8))))
+            return true;
+    end->orphans_seen = seen;
+    return false;
+}
+
 int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
 {
     struct rbx_mpmc_end *end = &rx->mpmc;
@@ -337,7 +357,7 @@ int rbx_mpmc_take_orphan(rbx_rx *rx, uint64_t *at)
         rbx_atomic64 *slot = rbx_slot_word(rx->ring, i << 8);
         uint64_t word = rbx_load_acquire(slot); /* M1 */
         *at = rbx_slot_position(word);
-        if (rbx_slot_state(word) != RBX_SLOT_ORPHAN || ((*at >> 8) & end->mask) != i)
+        if (!is_orphan(end, i, word))
             continue;
         rbx_mpmc_intend(end, *at, 1);
         if (rbx_swap_if_seq_cst(slot, &word, *at | RBX_SLOT_TAKEN))
@@ -394,6 +414,12 @@ static int shut_down(rbx_ring *ring)
     return before ? -EALREADY : 0;
 }
 
+static void bells(const rbx_ring *ring, rbx_bell **message, rbx_bell **room)
+{
+    *message = &ring->mpmc->message;
+    *room = &ring->mpmc->room;
+}
+
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     const struct rbx_mpmc *mpmc = ring->mpmc;
@@ -424,6 +450,10 @@ const struct rbx_kind rbx_kind_mpmc = {.name = "MPMC",
                                        .begin_rx = begin_rx,
                                        .end_tx = end_tx,
                                        .end_rx = end_rx,
+                                       .may_send = rbx_mpmc_may_send,
+                                       .may_receive = rbx_mpmc_may_receive,
+                                       .forsaken = rbx_mpmc_forsaken,
+                                       .bells = bells,
                                        .shutdown = shut_down,
                                        .describe = describe,
                                        .repair = rbx_mpmc_repair};

@@ -156,7 +156,10 @@ int rbx_spsc_more_credit(rbx_tx *tx)
         rbx_store_relaxed(&seat->high_water, in_use);
     if (credit == 0) {
         rbx_end_missed(sender(tx));
-        return is_shut(tx->spsc.shared) ? rbx_tx_refuse(tx) : -EAGAIN;
+        bool room_is_shut = rbx_load_acquire(&tx->spsc.shared->room.bits) & RBX_BELL_SHUT;
+        if (is_shut(tx->spsc.shared)) /* which comes before the other */
+            return rbx_tx_refuse(tx);
+        return room_is_shut ? rbx_ring_damaged(tx->ring) : rbx_tx_in_vain(tx);
     }
     /* A quarter at a time, so that high_water is looked at that often. */
     uint64_t lazy = tx->ring->shape.lazy;
@@ -287,7 +290,9 @@ int rbx_spsc_nothing_new(rbx_rx *rx)
         rbx_spsc_give_back(rx);
     rbx_end_missed(receiver(rx));
     int err = take_news(rx);
-    return err == -EAGAIN && is_shut(rx->spsc.shared) ? end(rx) : err;
+    if (err != -EAGAIN)
+        return err;
+    return is_shut(rx->spsc.shared) ? end(rx) : rbx_rx_in_vain(rx);
 }
 
 /*
@@ -348,6 +353,47 @@ static void end_rx(rbx_rx *rx)
     rbx_spsc_give_back(rx);
 }
 
+/* --- Being looked at from outside --- */
+
+static bool may_send(rbx_tx *tx, struct rbx_outlook *outlook)
+{
+    struct rbx_spsc *spsc = tx->spsc.shared;
+    if (tx->spsc.at != tx->spsc.limit || tx->spsc.credit > 0)
+        return true;
+    uint64_t freed = rbx_load_acquire(&spsc->freed); /* S2 */
+    if (credit_at(tx->ring, tx->spsc.at >> 8) != 0 || is_shut(spsc))
+        return true;
+    *outlook =
+        (struct rbx_outlook){.bell = &spsc->room, .words = {{&spsc->freed, freed}}, .count = 1};
+    return false;
+}
+
+/* What is used up is given back as lazily as ever: by I3 no sender waits for it. */
+static bool may_receive(rbx_rx *rx, struct rbx_outlook *outlook)
+{
+    struct rbx_spsc *spsc = rx->spsc.shared;
+    uint64_t at = rx->spsc.now.at;
+    char *head = rx->spsc.now.head;
+    if (at != rx->spsc.now.seen)
+        return true;
+    if (rbx_spsc_index(at) == rx->frame.per_frame) {
+        head = rbx_spsc_after(head, rx->spsc.first, rx->spsc.end, rx->frame);
+        at = ((at >> 8) + 1) << 8;
+    }
+    uint64_t header = rbx_load_acquire(rbx_spsc_header(head)); /* S1 */
+    if (header > at || is_shut(spsc))                          /* news, or nonsense */
+        return true;
+    *outlook = (struct rbx_outlook){
+        .bell = &spsc->message, .words = {{rbx_spsc_header(head), header}}, .count = 1};
+    return false;
+}
+
+static uint32_t forsaken(rbx_ring *ring, enum rbx_ring_end end, uint32_t known)
+{
+    uint32_t dead = rbx_seat_dead(ring, rbx_other_end(end), 0);
+    return dead != known ? dead : 0;
+}
+
 /* --- What all kinds of ring have --- */
 
 /* A quarter of what the capacity takes, at least one. */
@@ -395,6 +441,12 @@ static int shut_down(rbx_ring *ring)
     return 0;
 }
 
+static void bells(const rbx_ring *ring, rbx_bell **message, rbx_bell **room)
+{
+    *message = &ring->spsc->message;
+    *room = &ring->spsc->room;
+}
+
 static void describe(const rbx_ring *ring, rbx_ring_info *info)
 {
     uint64_t start = ring->shape.first_frame << 8;
@@ -421,6 +473,10 @@ const struct rbx_kind rbx_kind_spsc = {.name = "SPSC",
                                        .begin_rx = begin_rx,
                                        .end_tx = end_tx,
                                        .end_rx = end_rx,
+                                       .may_send = may_send,
+                                       .may_receive = may_receive,
+                                       .forsaken = forsaken,
+                                       .bells = bells,
                                        .shutdown = shut_down,
                                        .describe = describe,
                                        .repair = repair};

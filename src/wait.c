@@ -42,14 +42,36 @@ bool rbx_bell_ring(rbx_bell *bell, bool in_process)
     return true;
 }
 
-bool rbx_bell_fence(rbx_bell *bell)
+bool rbx_bell_fence_all(rbx_bell *const *bells, unsigned count)
 {
     const uint32_t publisher_fences = RBX_BELL_PUBLISHER_FENCES | RBX_BELL_SLEEPER_BARE;
-    bool certain = rbx_load_relaxed(&bell->bits) & publisher_fences || rbx_thread_fence_others();
-    if (!certain)
-        rbx_or_seq_cst(&bell->bits, RBX_BELL_SLEEPER_BARE);
+    bool certain = true, fenced = false;
+    for (unsigned i = 0; i < count; i++) {
+        if (fenced || rbx_load_relaxed(&bells[i]->bits) & publisher_fences)
+            continue;
+        if (certain)
+            certain = fenced = rbx_thread_fence_others();
+        if (!certain)
+            rbx_or_seq_cst(&bells[i]->bits, RBX_BELL_SLEEPER_BARE);
+    }
     rbx_full_fence();
     return certain;
+}
+
+bool rbx_bell_fence(rbx_bell *bell)
+{
+    return rbx_bell_fence_all(&bell, 1);
+}
+
+void rbx_bell_announce(rbx_bell *bell)
+{
+    rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
+}
+
+void rbx_bell_retract(rbx_bell *bell, bool shared)
+{
+    if (!shared) /* else another may sleep on; at worst the bell is rung for nobody */
+        rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
 }
 
 void rbx_wait_a_little(uint64_t ns)
@@ -99,14 +121,17 @@ struct wait {
     const struct rbx_awaited *awaited;
 };
 
-/* Relaxed: who waited looks again, with the order that it needs. */
-static bool is_over(const struct wait *wait)
+bool rbx_wait_is_over(const rbx_bell *bell, const struct rbx_awaited *awaited)
 {
-    const struct rbx_awaited *awaited = wait->awaited;
     for (unsigned i = 0; i < awaited->count; i++)
         if (rbx_load_relaxed(awaited->words[i].word) != awaited->words[i].seen)
             return true;
-    return !awaited->known_shut && rbx_load_relaxed(&wait->bell->bits) & RBX_BELL_SHUT;
+    return !awaited->known_shut && rbx_load_relaxed(&bell->bits) & RBX_BELL_SHUT;
+}
+
+static bool is_over(const struct wait *wait)
+{
+    return rbx_wait_is_over(wait->bell, wait->awaited);
 }
 
 /* Looks until CLOCK_MONOTONIC is `until`; whether the wait is over. Where others wait on the same
@@ -143,19 +168,12 @@ static bool is_soon_over(const struct wait *wait)
     return false;
 }
 
-/*
- * The first sleep is short, since rbx_thread_fence_others may leave out a thread: what a publisher
- * had in its store buffer when the bell began to say ASLEEP is long visible by then, and ASLEEP to
- * it.
- */
-#define FIRST_SLEEP_NS 1000000U
-
 static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *patience)
 {
     rbx_bell *bell = wait->bell;
     for (;;) {
-        uint64_t first = earlier(rbx_clock_monotonic() + FIRST_SLEEP_NS, until);
-        rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
+        uint64_t first = earlier(rbx_clock_monotonic() + RBX_FIRST_SLEEP_NS, until);
+        rbx_bell_announce(bell);
         (void)rbx_bell_fence(bell); /* if not certain, so much the more the first sleep is short */
         int err = 0;
         uint32_t bits = rbx_load_relaxed(&bell->bits);
@@ -173,8 +191,7 @@ static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *pa
                 continue;
             err = -ETIMEDOUT;
         }
-        if (!patience->shared) /* else another may sleep on; at worst the bell is rung for nobody */
-            rbx_and_seq_cst(&bell->bits, ~(uint32_t)RBX_BELL_ASLEEP);
+        rbx_bell_retract(bell, patience->shared || patience->polled);
         return over || err == -EAGAIN ? 0 : err;
     }
 }

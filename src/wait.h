@@ -25,6 +25,9 @@ bool rbx_bell_ring(rbx_bell *bell, bool in_process);
  */
 bool rbx_bell_fence(rbx_bell *bell);
 
+/* The same for many bells at once, for one membarrier at most. */
+bool rbx_bell_fence_all(rbx_bell *const *bells, unsigned count);
+
 /* Keeps the core, and looks at nothing that others write. */
 void rbx_wait_a_little(uint64_t ns);
 
@@ -59,6 +62,21 @@ struct rbx_awaited {
     unsigned count;
     bool known_shut; /* and yet something may come */
 };
+
+/* Relaxed: who waited looks again, with the order that it needs. */
+bool rbx_wait_is_over(const rbx_bell *bell, const struct rbx_awaited *awaited);
+
+/* How a sleep of many bells begins and ends; in between come rbx_bell_fence_all and a second
+   look. */
+void rbx_bell_announce(rbx_bell *bell);
+void rbx_bell_retract(rbx_bell *bell, bool shared);
+
+/*
+ * The first sleep after an announcement is short, since rbx_thread_fence_others may leave out a
+ * thread: what a publisher had in its store buffer when the bell began to say ASLEEP is long
+ * visible by then, and ASLEEP to it. Whoever sleeps on without being woken looks once more then.
+ */
+#define RBX_FIRST_SLEEP_NS 1000000U
 
 /*
  * Waits until one of the words has changed or the bell is shut, or, when it is shared, has rung: 0.

@@ -26,7 +26,7 @@ os     calls  os
 base   -      api error version atomic
 box    -      box
 sync   -      wait sync mutex rwlock event sem cell
-ring   -      ring hot spsc mpmc locked message
+ring   -      ring hot spsc mpmc locked message any poll
 whole  -      ringbox
 tools  calls  cli bench/ examples/
 tests  calls  tests/

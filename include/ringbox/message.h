@@ -24,6 +24,7 @@
  *   -EOWNERDEAD  while it waited: whoever was at the other end, or the last of many, has died.
  *                Said once for each death, within RBX_SLICE_NS, unless a successor is there by
  *                then; wait again, and you wait for one
+ *                (a try_ call says so only where a wait on many has been ended by it, any.h)
  *   -EINTR       a signal handler ran while it slept (event.h says how to be sure of an end)
  *   -EBUSY       between claim and commit or abort, or between peek and release
  *   -EINVAL      a closed endpoint; commit or abort without claim; release without peek, or of
@@ -61,6 +62,7 @@
 #include <ringbox/hot.h>
 #include <ringbox/locked.h>
 #include <ringbox/mpmc.h>
+#include <ringbox/poll.h>
 #include <ringbox/ring.h>
 #include <ringbox/spsc.h>
 
@@ -274,6 +276,22 @@ RBX_API int rbx_rx_open_as(rbx_rx *rx, rbx_ring *ring, rbx_ring_kind kind, struc
     RBX_INLINE void name##_rx_close(name##_rx *rx)                                                 \
     {                                                                                              \
         rbx_rx_close(&rx->end);                                                                    \
+    }                                                                                              \
+    RBX_INLINE int name##_tx_fd(name##_tx *tx)                                                     \
+    {                                                                                              \
+        return rbx_tx_fd(&tx->end);                                                                \
+    }                                                                                              \
+    RBX_INLINE int name##_rx_fd(name##_rx *rx)                                                     \
+    {                                                                                              \
+        return rbx_rx_fd(&rx->end);                                                                \
+    }                                                                                              \
+    RBX_INLINE int name##_tx_arm(name##_tx *tx)                                                    \
+    {                                                                                              \
+        return rbx_tx_arm(&tx->end);                                                               \
+    }                                                                                              \
+    RBX_INLINE int name##_rx_arm(name##_rx *rx)                                                    \
+    {                                                                                              \
+        return rbx_rx_arm(&rx->end);                                                               \
     }                                                                                              \
     RBX_INLINE int name##_tx_wait_by(name##_tx *tx, const rbx_wait_options *options)               \
     {                                                                                              \

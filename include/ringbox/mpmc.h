@@ -224,6 +224,8 @@ RBX_INLINE ptrdiff_t rbx_mpmc_try_send_n(rbx_tx *tx, const void *messages, size_
     }
     if (rbx_unlikely(sent == 0))
         return taken;
+    if (rbx_unlikely(taken == -EOWNERDEAD))
+        tx->mourned = 0; /* for a later call to say */
     if (!tx->mpmc.strict)
         rbx_mpmc_sent(tx);
     return (ptrdiff_t)sent;

@@ -321,6 +321,8 @@ struct rbx_mpmc_end {
     uint32_t polls;     /* waits that were but a pause, since one was more */
 };
 
+struct rbx_poll; /* an endpoint's descriptor (poll.h) */
+
 /*
  * The endpoints. Yours to place (and to zero, where one may be closed that was never opened), else
  * only for the calls here and in message.h: the hot ones are inline, so the layout is public.
@@ -336,8 +338,11 @@ typedef struct rbx_tx {
     uint32_t seat; /* its number */
     rbx_ring *ring;
     rbx_patience patience;
-    uint32_t mourned; /* the death of the other end, counted by openings, that has been reported */
-    char apart[64];   /* keeps what follows this endpoint in memory out of its lines */
+    uint32_t mourned;  /* the death of the other end, counted by openings, that has been reported */
+    uint32_t bereaved; /* one that is to be, by the next call that finds the ring full (empty) */
+    uint32_t listed;   /* a wait on many has it in its list */
+    struct rbx_poll *poll;
+    char apart[64]; /* keeps what follows this endpoint in memory out of its lines */
 } rbx_tx;
 
 typedef struct rbx_rx {
@@ -353,6 +358,9 @@ typedef struct rbx_rx {
     rbx_ring *ring;
     rbx_patience patience;
     uint32_t mourned;
+    uint32_t bereaved;
+    uint32_t listed;
+    struct rbx_poll *poll;
     char apart[64];
 } rbx_rx;
 

@@ -3,6 +3,7 @@
 #ifndef RINGBOX_RINGBOX_H
 #define RINGBOX_RINGBOX_H
 
+#include <ringbox/any.h>
 #include <ringbox/api.h>
 #include <ringbox/atomic.h>
 #include <ringbox/box.h>
@@ -14,6 +15,7 @@
 #include <ringbox/message.h>
 #include <ringbox/mpmc.h>
 #include <ringbox/mutex.h>
+#include <ringbox/poll.h>
 #include <ringbox/ring.h>
 #include <ringbox/rwlock.h>
 #include <ringbox/sem.h>

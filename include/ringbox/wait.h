@@ -82,6 +82,7 @@ typedef struct rbx_patience {
     uint32_t same_core;  /* the peer needs this core: spinning would keep it from running */
     uint32_t in_process; /* nobody in another process sleeps on the same bell */
     uint32_t shared;     /* others may sleep on it */
+    uint32_t polled;     /* a descriptor that is polled waits for the bell, too (poll.h) */
     uint32_t sleeps;     /* so far, modulo 2^32 */
 } rbx_patience;
 

@@ -10,6 +10,7 @@
 
 #include "../ring/end.h"
 #include "../ring/handle.h"
+#include "../ring/kind.h"
 
 #define RBX_STATE_MASK (RBX_POSITION - 1)
 
@@ -53,6 +54,15 @@ static inline struct rbx_end rbx_mpmc_receiver(const rbx_rx *rx)
 /* Once tail is closed: tells everybody, if that is not done. */
 void rbx_mpmc_finish_shutdown(rbx_ring *ring);
 
+/* Whether there is one, as rbx_mpmc_take_orphan would find it. */
+bool rbx_mpmc_has_orphan(rbx_rx *rx);
+
+/* --- Waiting (wait.c): of struct rbx_kind --- */
+
+bool rbx_mpmc_may_send(rbx_tx *tx, struct rbx_outlook *outlook);
+bool rbx_mpmc_may_receive(rbx_rx *rx, struct rbx_outlook *outlook);
+uint32_t rbx_mpmc_forsaken(rbx_ring *ring, enum rbx_ring_end end, uint32_t known);
+
 /* --- Strict mode (strict.c) --- */
 
 /*
@@ -61,6 +71,11 @@ void rbx_mpmc_finish_shutdown(rbx_ring *ring);
  */
 int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word);
 int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word);
+/* Whether the first of them would get on, where the slot at tail is not free: look, and touch
+   nothing. */
+bool rbx_mpmc_could_move_tail(const rbx_ring *ring, uint64_t tail);
+/* The second, where head says that a sender has this position. */
+bool rbx_mpmc_could_move_head(const rbx_ring *ring, uint64_t head, uint64_t tail);
 /* Moves head past positions that have nothing to receive: whether it did. */
 bool rbx_mpmc_pass_nothing(const rbx_ring *ring);
 /* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */

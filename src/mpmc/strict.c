@@ -135,9 +135,11 @@ static bool publish(const rbx_ring *ring, uint64_t at)
     return rbx_swap_if_seq_cst(rbx_slot_word(ring, at), &expected, at | RBX_SLOT_FULL); /* M1 */
 }
 
-/* Takes another place, as often as needed: 0, or why there is none. */
+/* Takes another place, as often as needed: 0, or why there is none. A death is none of its
+   business: what was to be sent is still to be. */
 static int send_again(rbx_tx *tx, const char *message)
 {
+    tx->bereaved = 0;
     for (int tries = RBX_TRIES; tries > 0; tries--) {
         uint64_t at = 0;
         ptrdiff_t taken = rbx_mpmc_take_places(tx, 1, &at, tx->frame);
@@ -188,7 +190,8 @@ int rbx_mpmc_publish_strictly(rbx_tx *tx, uint64_t at, const void *message)
 
 /* --- Receivers --- */
 
-static bool is_later_published(const rbx_ring *ring, uint64_t at, uint64_t tail)
+/* There is something later. */
+bool rbx_mpmc_could_move_head(const rbx_ring *ring, uint64_t at, uint64_t tail)
 {
     uint64_t end = at + rbx_slot_lap(ring);
     if (rbx_slot_ahead(tail, end) < 0)
@@ -210,14 +213,27 @@ static void pass_position(const rbx_ring *ring, uint64_t at)
     move_index(&ring->mpmc->head, at);
 }
 
+/* That slot will never have anything to receive for this position. */
+static bool has_nothing(uint64_t head, uint64_t word)
+{
+    int64_t behind = rbx_slot_ahead(head, word);
+    return behind < 0 || (behind == 0 && rbx_slot_state(word) > RBX_SLOT_VOID);
+}
+
+bool rbx_mpmc_could_move_tail(const rbx_ring *ring, uint64_t tail)
+{
+    uint64_t head = rbx_load_acquire(&ring->mpmc->head);
+    uint64_t word = rbx_load_acquire(rbx_slot_word(ring, head));
+    return is_any_place_free(ring, tail) || word == (head | RBX_SLOT_VOID) ||
+           has_nothing(head, word);
+}
+
 bool rbx_mpmc_pass_nothing(const rbx_ring *ring)
 {
     bool passed = false;
     for (uint64_t i = 0; i < ring->shape.frames; i++) {
         uint64_t head = rbx_load_acquire(&ring->mpmc->head);
-        uint64_t word = rbx_load_acquire(rbx_slot_word(ring, head));
-        int64_t behind = rbx_slot_ahead(head, word);
-        if (behind > 0 || (behind == 0 && rbx_slot_state(word) <= RBX_SLOT_VOID))
+        if (!has_nothing(head, rbx_load_acquire(rbx_slot_word(ring, head))))
             break;
         pass_position(ring, head);
         passed = true;
@@ -239,7 +255,7 @@ int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word)
         return 0; /* only just */
     if (behind == 0 && rbx_slot_state(word) == RBX_SLOT_FREE) {
         uint64_t tail = rbx_load_acquire(&mpmc->tail);
-        if (rbx_slot_ahead(tail, at) <= 0 || !is_later_published(ring, at, tail))
+        if (rbx_slot_ahead(tail, at) <= 0 || !rbx_mpmc_could_move_head(ring, at, tail))
             return -EAGAIN;
         if (changes_soon(slot, word) || !rbx_swap_if_seq_cst(slot, &word, at | RBX_SLOT_PASSED))
             return 0;

@@ -33,14 +33,13 @@ static uint64_t next_slice(bool stuck, uint64_t *stuck_slice)
     return slice;
 }
 
-/* A slice is over: sees to the dead. */
-static uint32_t forsaken(struct rbx_end end, uint32_t mourned)
+uint32_t rbx_mpmc_forsaken(rbx_ring *ring, enum rbx_ring_end end, uint32_t known)
 {
-    rbx_mpmc_mind_the_dead(end.ring);
-    return rbx_mourning_for(end.ring, &end.ring->mpmc->mourning, rbx_other_end(end.which), mourned);
+    rbx_mpmc_mind_the_dead(ring);
+    return rbx_mourning_for(ring, &ring->mpmc->mourning, rbx_other_end(end), known);
 }
 
-/* What a wait that has not ended well answers, `death` being what forsaken() says. */
+/* What a wait that has not ended well answers, `death` being what rbx_mpmc_forsaken() says. */
 static int complain(struct rbx_end end, int err, uint32_t death, uint32_t *mourned)
 {
     if (death != 0) {
@@ -120,6 +119,105 @@ static uint64_t slice_of(bool strict, bool stuck, uint64_t *stuck_slice)
     return strict && stuck ? STUCK_SLICE_NS : next_slice(stuck, stuck_slice);
 }
 
+/* --- What an end sees --- */
+
+struct sight {
+    uint64_t at; /* tail (head), as it says */
+    uint64_t word;
+    const rbx_atomic64 *slot;
+    bool in_vain; /* full (empty), and somebody must do something about it */
+    bool closed;
+    struct rbx_outlook outlook;
+};
+
+static struct sight see_room(const rbx_tx *tx)
+{
+    struct rbx_mpmc *mpmc = tx->mpmc.shared;
+    uint64_t tail = rbx_load_acquire(&mpmc->tail);
+    const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
+    uint64_t word = rbx_load_acquire(slot), head = rbx_load_acquire(&mpmc->head);
+    unsigned state = rbx_slot_state(word);
+    bool is_tombstone = state == RBX_SLOT_VOID && rbx_slot_ahead(head, word) == 0;
+    /* In somebody's hands: taken, and not published or not released. */
+    bool stuck =
+        state == RBX_SLOT_FREE || (state != RBX_SLOT_ORPHAN && rbx_slot_ahead(head, word) > 0);
+    return (struct sight){.at = tail,
+                          .word = word,
+                          .slot = slot,
+                          .in_vain =
+                              rbx_slot_ahead(tail, word) == (int64_t)tx->mpmc.lap && !is_tombstone,
+                          .closed = tail & RBX_TAIL_CLOSED,
+                          .outlook = {.bell = &mpmc->room,
+                                      .words = {{slot, word}, {&mpmc->head, head}},
+                                      .count = tx->mpmc.strict ? 2 : 1,
+                                      .stuck = stuck,
+                                      .strict = tx->mpmc.strict}};
+}
+
+static struct sight see_message(const rbx_rx *rx)
+{
+    struct rbx_mpmc *mpmc = rx->mpmc.shared;
+    uint64_t head = rbx_load_acquire(&mpmc->head);
+    const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
+    uint64_t word = rbx_load_acquire(slot), tail = rbx_load_acquire(&mpmc->tail);
+    /* After a shutdown the last messages may be in the hands of others, who will ring. */
+    bool closed = tail & RBX_TAIL_CLOSED;
+    /* With a later message a strict ring goes on, too. */
+    return (struct sight){
+        .at = head,
+        .word = word,
+        .slot = slot,
+        .in_vain = word == head || rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap,
+        .closed = closed,
+        .outlook = {
+            .bell = &mpmc->message,
+            .words = {{slot, word}, {&mpmc->orphans, rx->mpmc.orphans_seen}, {&mpmc->tail, tail}},
+            .count = rx->mpmc.strict ? 3 : 2,
+            .known_shut = closed,
+            .stuck = word == head && rbx_slot_ahead(tail, head) > 0,
+            .strict = rx->mpmc.strict}};
+}
+
+static struct rbx_awaited awaits(const struct rbx_outlook *outlook)
+{
+    return (struct rbx_awaited){
+        .words = outlook->words, .count = outlook->count, .known_shut = outlook->known_shut};
+}
+
+bool rbx_mpmc_may_send(rbx_tx *tx, struct rbx_outlook *outlook)
+{
+    const struct sight sight = see_room(tx);
+    if (sight.closed)
+        rbx_mpmc_finish_shutdown(tx->ring);
+    if (sight.closed || !sight.in_vain ||
+        (tx->mpmc.strict && rbx_mpmc_could_move_tail(tx->ring, sight.at)))
+        return true;
+    *outlook = sight.outlook;
+    return false;
+}
+
+bool rbx_mpmc_may_receive(rbx_rx *rx, struct rbx_outlook *outlook)
+{
+    bool has_orphan = rbx_mpmc_has_orphan(rx);
+    const struct sight sight = see_message(rx);
+    uint64_t head = sight.at, tail = rbx_load_acquire(&rx->mpmc.shared->tail);
+    bool is_sent = rbx_slot_ahead(tail, head) > 0; /* or is about to be */
+    if (sight.closed)
+        rbx_mpmc_finish_shutdown(rx->ring);
+    if (has_orphan || !sight.in_vain || sight.word == ((head - rx->mpmc.lap) | RBX_SLOT_ORPHAN))
+        return true;
+    if (rx->mpmc.strict && sight.word == head && is_sent &&
+        rbx_mpmc_could_move_head(rx->ring, head, tail))
+        return true;
+    if (sight.closed && !is_sent && !rbx_mpmc_mind_the_dead(rx->ring))
+        return true;
+    *outlook = sight.outlook;
+    outlook->stuck |= sight.closed;
+    return false;
+}
+
+/* --- Waiting --- */
+
 int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
 {
     struct rbx_mpmc *mpmc = tx->mpmc.shared;
@@ -130,30 +228,22 @@ int rbx_mpmc_wait_for_room(rbx_tx *tx, uint64_t timeout_ns, uint64_t *deadline)
                  RBX_SLOT_FREE, tx->frame))
         return complain(end, try_again(timeout_ns, deadline), 0, &tx->mourned);
     for (;;) {
-        uint64_t tail = rbx_load_acquire(&mpmc->tail);
-        const rbx_atomic64 *slot = rbx_slot_word(tx->ring, tail);
-        uint64_t word = rbx_load_acquire(slot), head = rbx_load_acquire(&mpmc->head);
-        if (tail & RBX_TAIL_CLOSED) {
+        const struct sight sight = see_room(tx);
+        if (sight.closed) {
             rbx_mpmc_finish_shutdown(tx->ring);
             return 0;
         }
-        unsigned state = rbx_slot_state(word);
-        bool is_tombstone = state == RBX_SLOT_VOID && rbx_slot_ahead(head, word) == 0;
-        bool full = rbx_slot_ahead(tail, word) == (int64_t)tx->mpmc.lap && !is_tombstone;
-        /* In somebody's hands: taken, and not published or not released. */
-        bool stuck =
-            state == RBX_SLOT_FREE || (state != RBX_SLOT_ORPHAN && rbx_slot_ahead(head, word) > 0);
-        const struct rbx_watched watched[] = {{slot, word}, {&mpmc->head, head}};
-        const struct rbx_awaited awaited = {.words = watched, .count = tx->mpmc.strict ? 2 : 1};
+        bool stuck = sight.outlook.stuck;
+        const struct rbx_awaited awaited = awaits(&sight.outlook);
         int err = 0;
-        if (full && !(stuck && let_it_finish(slot, word)))
+        if (sight.in_vain && !(stuck && let_it_finish(sight.slot, sight.word)))
             err = rbx_end_wait(end, &mpmc->room, &awaited,
                                slice_of(tx->mpmc.strict, stuck, &stuck_slice), timeout_ns, deadline,
                                &tx->patience);
         if (err == 0)
             return complain(end, try_again(timeout_ns, deadline), 0, &tx->mourned);
-        uint32_t death = forsaken(end, tx->mourned);
-        if (rbx_load_acquire(&mpmc->tail) != tail || rbx_load_acquire(slot) != word)
+        uint32_t death = rbx_mpmc_forsaken(end.ring, RBX_TX, tx->mourned);
+        if (rbx_load_acquire(&mpmc->tail) != sight.at || rbx_load_acquire(sight.slot) != sight.word)
             death = 0; /* it may have died just after */
         err = complain(end, err, death, &tx->mourned);
         if (err != 0 || tx->mpmc.strict)
@@ -170,23 +260,14 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
         is_short(&rx->mpmc, &rx->patience, rbx_load_relaxed(&mpmc->head), RBX_SLOT_FULL, rx->frame))
         return complain(end, try_again(timeout_ns, deadline), 0, &rx->mourned);
     for (;;) {
-        uint64_t head = rbx_load_acquire(&mpmc->head);
-        const rbx_atomic64 *slot = rbx_slot_word(rx->ring, head);
-        uint64_t word = rbx_load_acquire(slot), tail = rbx_load_acquire(&mpmc->tail);
-        bool empty = word == head || rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap;
-        bool stuck = word == head && rbx_slot_ahead(tail, head) > 0;
-        /* With a later message a strict ring goes on, too. */
-        const struct rbx_watched watched[] = {
-            {slot, word}, {&mpmc->orphans, rx->mpmc.orphans_seen}, {&mpmc->tail, tail}};
-        /* After a shutdown the last messages may be in the hands of others, who will ring. */
-        bool closed = tail & RBX_TAIL_CLOSED;
-        const struct rbx_awaited awaited = {
-            .words = watched, .count = rx->mpmc.strict ? 3 : 2, .known_shut = closed};
+        const struct sight sight = see_message(rx);
+        bool stuck = sight.outlook.stuck, closed = sight.closed;
+        const struct rbx_awaited awaited = awaits(&sight.outlook);
         if (closed)
             rbx_mpmc_finish_shutdown(rx->ring);
         int err = 0;
-        if (empty && rbx_load_relaxed(&mpmc->orphans) == rx->mpmc.orphans_seen &&
-            !(stuck && let_it_finish(slot, word))) {
+        if (sight.in_vain && rbx_load_relaxed(&mpmc->orphans) == rx->mpmc.orphans_seen &&
+            !(stuck && let_it_finish(sight.slot, sight.word))) {
             if (closed && !stuck && !rbx_mpmc_mind_the_dead(rx->ring))
                 return 0;
             err = rbx_end_wait(end, &mpmc->message, &awaited,
@@ -195,8 +276,9 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
         }
         if (err == 0)
             return complain(end, try_again(timeout_ns, deadline), 0, &rx->mourned);
-        uint32_t death = forsaken(end, rx->mourned);
-        if (rbx_load_acquire(&mpmc->head) != head || rbx_load_acquire(slot) != word ||
+        uint32_t death = rbx_mpmc_forsaken(end.ring, RBX_RX, rx->mourned);
+        if (rbx_load_acquire(&mpmc->head) != sight.at ||
+            rbx_load_acquire(sight.slot) != sight.word ||
             rbx_load_relaxed(&mpmc->orphans) != rx->mpmc.orphans_seen)
             death = 0; /* it may have died just after; or has left something */
         err = complain(end, err, death, &rx->mourned);

@@ -142,6 +142,18 @@ int rbx_fd_open_directory(struct rbx_fd *f, const char *path)
     return open_listed(f, AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
 }
 
+int rbx_fd_make(struct rbx_fd *f, int (*make)(const void *arg), const void *arg)
+{
+    *f = RBX_FD_CLOSED;
+    if (fork_handlers < 0)
+        return fork_handlers;
+    int state = lock_list(), fd = make(arg);
+    if (fd >= 0)
+        enlist(f, fd);
+    unlock_list(state);
+    return fd < 0 ? fd : 0;
+}
+
 int rbx_fd_reopen(struct rbx_fd *f, int fd, enum rbx_fd_access access)
 {
     char path[32];

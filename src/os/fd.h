@@ -48,6 +48,8 @@ int rbx_fd_create_unnamed(struct rbx_fd *f, int dir, const char *directory);
 int rbx_fd_create_memfd(struct rbx_fd *f, const char *label, bool huge_pages);
 /* A directory, only to name what is in it. */
 int rbx_fd_open_directory(struct rbx_fd *f, const char *path);
+/* Whatever make(arg) makes: a descriptor that is close-on-exec, or -errno. It must not wait. */
+int rbx_fd_make(struct rbx_fd *f, int (*make)(const void *arg), const void *arg);
 /* A second, independent open file description of what `fd` refers to. Needs /proc. */
 int rbx_fd_reopen(struct rbx_fd *f, int fd, enum rbx_fd_access access);
 /*

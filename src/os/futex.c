@@ -30,6 +30,40 @@ int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool 
     return slept < 0 ? -errno : 0;
 }
 
+/* What <linux/futex.h> and the C library may be too old for. */
+#define FUTEX_OF_32_BITS 2U
+#ifdef SYS_futex_waitv
+static const long waitv_call = SYS_futex_waitv;
+#else
+static const long waitv_call = 449; /* the same everywhere */
+#endif
+
+struct rbx_futex rbx_futex_of(const void *word, uint32_t value, bool in_process)
+{
+    return (struct rbx_futex){.value = value,
+                              .word = (uintptr_t)word,
+                              .flags = FUTEX_OF_32_BITS |
+                                       (in_process ? (uint32_t)FUTEX_PRIVATE_FLAG : 0)};
+}
+
+int rbx_futex_wait_any(const struct rbx_futex *futexes, unsigned count, uint64_t deadline_ns)
+{
+    if (count == 1) {
+        const void *word =
+            (const void *)(uintptr_t)futexes->word; /* NOLINT(performance-no-int-to-ptr) */
+        return rbx_futex_wait(word, (uint32_t)futexes->value, deadline_ns,
+                              futexes->flags & FUTEX_PRIVATE_FLAG);
+    }
+    /* Of 64 bits each, whatever the C library's. */
+    const int64_t deadline[2] = {(int64_t)(deadline_ns / 1000000000U),
+                                 (int64_t)(deadline_ns % 1000000000U)};
+    long slept = syscall(waitv_call, futexes, count, 0, deadline, CLOCK_MONOTONIC);
+    if (slept >= 0)
+        return 0;
+    bool understood = errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
+    return understood ? -errno : -ENOSYS;
+}
+
 void rbx_futex_wake(const void *word, bool in_process)
 {
     syscall(futex_call, word, operation(FUTEX_WAKE, in_process), INT_MAX, NULL, NULL, 0);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct stat_line {
@@ -85,6 +86,28 @@ bool rbx_process_is_gone(const struct rbx_process *process)
     /* A main thread that has ended is a zombie too, as long as other threads run. */
     return line.start != process->start ||
            ((line.state == 'Z' || line.state == 'X') && line.threads <= 1);
+}
+
+static int open_pidfd(const void *pid)
+{
+    long fd = syscall(SYS_pidfd_open, *(const int32_t *)pid, 0);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int rbx_process_watch(struct rbx_fd *f, const struct rbx_process *process)
+{
+    *f = RBX_FD_CLOSED;
+    if (process->pid <= 0 || process->start == 0 || process->pid_namespace == 0 ||
+        process->pid_namespace != own_pid_namespace())
+        return -ENOTSUP;
+    int err = rbx_fd_make(f, open_pidfd, &process->pid);
+    if (err < 0)
+        return err == -ESRCH ? err : -ENOTSUP;
+    /* If it is there now, it had that pid then, too. */
+    if (!rbx_process_is_gone(process))
+        return 0;
+    rbx_fd_give_away(f);
+    return -ESRCH;
 }
 
 unsigned rbx_process_user(void)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fd.h"
+
 struct rbx_process {
     int32_t pid;
     uint64_t start;         /* in clock ticks since boot; 0: unknown */
@@ -21,6 +23,12 @@ struct rbx_process rbx_process_self(void);
  * gone for all we know.
  */
 bool rbx_process_is_gone(const struct rbx_process *process);
+
+/*
+ * A descriptor that turns readable (to poll) when the process ends, and not before the kernel has
+ * dropped its locks: 0, -ESRCH (it is gone), or -ENOTSUP: it cannot be told here.
+ */
+int rbx_process_watch(struct rbx_fd *f, const struct rbx_process *process);
 
 /* Which System V keys and ids this process sees; 0: unknown. */
 uint64_t rbx_process_ipc_namespace(void);

@@ -10,6 +10,7 @@
 #include "../os/clock.h"
 #include "../wait.h"
 #include "kind.h"
+#include "poll.h"
 #include "seat.h"
 
 static const char *noun(enum rbx_ring_end end)
@@ -57,7 +58,10 @@ static int closed(enum rbx_ring_end end)
 
 static int be_patient(rbx_patience *patience, const rbx_wait_options *options, const rbx_ring *ring)
 {
-    return rbx_patience_init(patience, options, ring->in_process, ring->shape.kind != RBX_SPSC);
+    uint32_t polled = patience->polled;
+    int err = rbx_patience_init(patience, options, ring->in_process, ring->shape.kind != RBX_SPSC);
+    patience->polled = polled;
+    return err;
 }
 
 /* --- Opening and closing --- */
@@ -103,6 +107,8 @@ static int open_somewhere(void *endpoint, size_t size, rbx_ring *ring, enum rbx_
         err = rbx_seat_take(ring, end, i);
         if (err < 0)
             continue;
+        if (ring->box)
+            rbx_end_knock(ring);
         err = end == RBX_TX ? begin_tx(endpoint, ring, i) : begin_rx(endpoint, ring, i);
         if (err == 0) {
             rbx_seat_settle(ring, end, i, endpoint);
@@ -177,6 +183,7 @@ void rbx_tx_close(rbx_tx *tx)
 {
     if (tx->hold == RBX_HOLD_CLOSED)
         return;
+    rbx_poll_end(tx->poll);
     if (rbx_seat_is_ours(tx->ring, RBX_TX, tx->seat)) {
         tx->ring->kind->end_tx(tx);
         rbx_seat_leave(tx->ring, RBX_TX, tx->seat);
@@ -188,6 +195,7 @@ void rbx_rx_close(rbx_rx *rx)
 {
     if (rx->hold == RBX_HOLD_CLOSED)
         return;
+    rbx_poll_end(rx->poll);
     if (rbx_seat_is_ours(rx->ring, RBX_RX, rx->seat)) {
         rx->ring->kind->end_rx(rx);
         rbx_seat_leave(rx->ring, RBX_RX, rx->seat);
@@ -281,11 +289,52 @@ void rbx_end_wake(struct rbx_end end, rbx_bell *bell)
         rbx_seat_count(&seat->wakes, 1);
 }
 
+void rbx_end_knock(const rbx_ring *ring)
+{
+    rbx_bell *message, *room;
+    ring->kind->bells(ring, &message, &room);
+    rbx_bell_ring(message, ring->in_process);
+    rbx_bell_ring(room, ring->in_process);
+}
+
 uint64_t rbx_end_missed(struct rbx_end end)
 {
     rbx_atomic64 *missed = &rbx_seat_of(end.ring, end.which, end.seat)->missed;
     rbx_seat_count(missed, 1);
     return rbx_load_relaxed(missed);
+}
+
+/* It may have a successor by now. */
+static int in_vain(struct rbx_end end, uint32_t *bereaved, uint32_t *mourned)
+{
+    uint32_t death = *bereaved;
+    *bereaved = 0;
+    if (end.ring->kind->forsaken(end.ring, end.which, *mourned) != death)
+        return -EAGAIN;
+    *mourned = death;
+    return rbx_ring_forsaken(end.ring, end.which);
+}
+
+int rbx_tx_in_vain(rbx_tx *tx)
+{
+    const struct rbx_end end = {tx->ring, RBX_TX, tx->seat};
+    return tx->bereaved == 0 ? -EAGAIN : in_vain(end, &tx->bereaved, &tx->mourned);
+}
+
+int rbx_rx_in_vain(rbx_rx *rx)
+{
+    const struct rbx_end end = {rx->ring, RBX_RX, rx->seat};
+    return rx->bereaved == 0 ? -EAGAIN : in_vain(end, &rx->bereaved, &rx->mourned);
+}
+
+void rbx_end_woke(struct rbx_end end, rbx_patience *patience, uint32_t before, bool slice_is_over)
+{
+    uint32_t slept = patience->sleeps - before;
+    if (slept != 0)
+        rbx_seat_count(&rbx_seat_of(end.ring, end.which, end.seat)->sleeps, slept);
+    if (slice_is_over || (slept != 0 && (before == 0 || before / CORES_CHANGE_EVERY !=
+                                                            patience->sleeps / CORES_CHANGE_EVERY)))
+        patience->same_core = rbx_seat_shares_core(end.ring, end.which, end.seat);
 }
 
 int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awaited *awaited,
@@ -295,12 +344,6 @@ int rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awaited *a
         *deadline = timeout_ns == RBX_FOREVER ? RBX_FOREVER : rbx_wait_deadline(timeout_ns);
     uint32_t before = patience->sleeps;
     int err = rbx_wait_change(bell, awaited, slice_ns, *deadline, patience);
-    uint32_t slept = patience->sleeps - before;
-    if (slept != 0)
-        rbx_seat_count(&rbx_seat_of(end.ring, end.which, end.seat)->sleeps, slept);
-    if (err == -EAGAIN ||
-        (slept != 0 &&
-         (before == 0 || before / CORES_CHANGE_EVERY != patience->sleeps / CORES_CHANGE_EVERY)))
-        patience->same_core = rbx_seat_shares_core(end.ring, end.which, end.seat);
+    rbx_end_woke(end, patience, before, err == -EAGAIN);
     return err;
 }

@@ -9,8 +9,20 @@
 
 #include <ringbox/ring.h>
 
+#include "../wait.h"
 #include "handle.h"
 #include "header.h"
+
+/* What an end waits for that can do nothing now: a change of these words, or that its bell is
+   shut. */
+struct rbx_outlook {
+    rbx_bell *bell; /* its own: it sleeps on it */
+    struct rbx_watched words[3];
+    unsigned count;
+    bool known_shut; /* and yet something may come */
+    bool stuck;      /* somebody is in the middle of a call, and may have died there: look soon */
+    bool strict;     /* and may be passed for reasons that no word tells: look often */
+};
 
 struct rbx_kind {
     const char *name;
@@ -31,6 +43,20 @@ struct rbx_kind {
     /* Gives up what an endpoint holds. */
     void (*end_tx)(rbx_tx *tx);
     void (*end_rx)(rbx_rx *rx);
+
+    /*
+     * Whether a try would answer something else than -EAGAIN, or at least get on; if not, what is
+     * to be waited for. Of an end with nothing in hand. It takes nothing, and does nothing that
+     * others see but what any of them would do: finish a shutdown, or see to the dead at the end.
+     */
+    bool (*may_send)(rbx_tx *tx, struct rbx_outlook *outlook);
+    bool (*may_receive)(rbx_rx *rx, struct rbx_outlook *outlook);
+    /* For an end that has waited for a slice: sees to the dead. The last death at the other end,
+       when nobody is left there and it is not the one that `known` says; else 0. */
+    uint32_t (*forsaken)(rbx_ring *ring, enum rbx_ring_end end, uint32_t known);
+
+    /* Those that receivers sleep on, and senders. */
+    void (*bells)(const rbx_ring *ring, rbx_bell **message, rbx_bell **room);
 
     int (*shutdown)(rbx_ring *ring); /* -EALREADY, without a sentence: it was before */
     void (*describe)(const rbx_ring *ring, rbx_ring_info *info);

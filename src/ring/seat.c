@@ -83,13 +83,13 @@ bool rbx_seat_is_ours(const rbx_ring *ring, enum rbx_ring_end end, unsigned inde
            (!ring->box || rbx_handle_is_ours(ring->box));
 }
 
-/* For people; relaxed, as they look at it. */
+/* For people, who do not mind the order; and for ends that are armed (peers.h). */
 static void note_holder(struct rbx_seat *seat)
 {
     struct rbx_process self = rbx_process_self();
-    rbx_store_relaxed(&seat->pid, (uint32_t)self.pid);
     rbx_store_relaxed(&seat->start, self.start);
     rbx_store_relaxed(&seat->pid_namespace, self.pid_namespace);
+    rbx_store_release(&seat->pid, (uint32_t)self.pid); /* P1: with the rest of it */
 }
 
 /* This handle's own lock, which its own description does not see. While it is being opened nobody

@@ -23,6 +23,7 @@
 #include "os/lock.h"
 #include "os/process.h"
 #include "os/thread.h"
+#include "ring/poll.h"
 #include "ring/kind.h"
 
 /* --- Locks --- */
@@ -64,6 +65,12 @@ int rbx_lock_held(int fd, uint64_t byte)
         is_sender((unsigned)word_table[word].owner))
         return 0;
     return holder != 0 && holder != (uint64_t)(fd - DESCRIPTOR) + 1;
+}
+
+/* No end has a descriptor here. */
+void rbx_poll_end(struct rbx_poll *poll)
+{
+    (void)poll;
 }
 
 /* --- Sleep --- */

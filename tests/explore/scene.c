@@ -16,6 +16,8 @@
 
 #include "box/handle.h"
 #include "mpmc/slot.h"
+#include "os/futex.h"
+#include "ring/arm.h"
 #include "ring/kind.h"
 
 const struct configuration *scene;
@@ -44,11 +46,13 @@ static const struct {
 } verbs[VERBS] = {[SEND] = {"try_send", 1},
                   [SEND_TWO] = {"try_send_n", 2},
                   [SEND_WAITING] = {"send", 1},
+                  [SEND_ARMED] = {"arm, try_send", 1},
                   [COMMIT] = {"try_claim, commit", 1},
                   [ABORT] = {"try_claim, abort", 1},
                   [RECV] = {"try_recv", 1},
                   [RECV_TWO] = {"try_recv_n", 2},
                   [RECV_WAITING] = {"recv", 1},
+                  [RECV_ARMED] = {"arm, try_recv", 1},
                   [RECV_FOR_A_WHILE] = {"recv_for", 1},
                   [RELEASE] = {"try_peek, release", 1},
                   [PUT_BACK] = {"try_peek, release_n(0)", 1},
@@ -189,6 +193,35 @@ static int peek_and(struct process *self, enum verb verb)
     return rbx_mpmc_release_n(&self->rx, verb == RELEASE, frame);
 }
 
+/* Sleeps as who waits for many does, until a try is worth it. */
+static void await_armed(struct process *self)
+{
+    struct rbx_armed armed;
+    if ((is_sender(current) ? rbx_arm_tx(&armed, &self->tx) : rbx_arm_rx(&armed, &self->rx)) < 0)
+        abort();
+    while (!rbx_arm_is_ready(&armed))
+        if (rbx_arm(&armed)) {
+            rbx_futex_wait(armed.word, armed.value, RBX_FOREVER, armed.in_process);
+            rbx_arm_disarm(&armed);
+        }
+}
+
+static int send_armed(struct process *self)
+{
+    int err;
+    while ((err = rbx_mpmc_try_send(&self->tx, self->message, rbx_mpmc_frame_for(8, 8))) == -EAGAIN)
+        await_armed(self);
+    return err;
+}
+
+static int receive_armed(struct process *self)
+{
+    int err;
+    while ((err = rbx_mpmc_try_recv(&self->rx, self->message, rbx_mpmc_frame_for(8, 8))) == -EAGAIN)
+        await_armed(self);
+    return err;
+}
+
 static void call_as_sender(struct process *self, enum verb verb)
 {
     const struct rbx_frame frame = rbx_mpmc_frame_for(8, 8);
@@ -202,6 +235,9 @@ static void call_as_sender(struct process *self, enum verb verb)
         break;
     case SEND_WAITING:
         one_ends(rbx_mpmc_send_for(&self->tx, message, RBX_FOREVER, frame), verb, message[0]);
+        break;
+    case SEND_ARMED:
+        one_ends(send_armed(self), verb, message[0]);
         break;
     case COMMIT:
     case ABORT:
@@ -229,6 +265,11 @@ static void call_as_receiver(struct process *self, enum verb verb)
                      ? rbx_mpmc_try_recv(&self->rx, message, frame)
                      : rbx_mpmc_recv_for(&self->rx, message,
                                          verb == RECV_WAITING ? RBX_FOREVER : A_WHILE, frame);
+        mutant_catch_up();
+        one_ends((int)answer, verb, message[0]);
+        break;
+    case RECV_ARMED:
+        answer = receive_armed(self);
         mutant_catch_up();
         one_ends((int)answer, verb, message[0]);
         break;

@@ -22,11 +22,13 @@ enum verb {
     SEND,
     SEND_TWO,     /* a batch */
     SEND_WAITING, /* for ever */
+    SEND_ARMED,   /* likewise, and the wait is not the endpoint's own */
     COMMIT,       /* after a claim */
     ABORT,        /* after a claim */
     RECV,
     RECV_TWO,
     RECV_WAITING,
+    RECV_ARMED,
     RECV_FOR_A_WHILE,
     RELEASE,  /* after a peek */
     PUT_BACK, /* after a peek */

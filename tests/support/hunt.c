@@ -21,6 +21,12 @@
 
 #include <ringbox/ringbox.h>
 
+#ifdef SYS_futex_waitv
+#define WAITV SYS_futex_waitv
+#else
+#define WAITV 449
+#endif
+
 enum { COLD = 1 << 25, WATCHDOG_S = 120, SHORT_SLEEP_NS = 2000000 };
 
 const char *const people_noun[PEOPLE] = {"threads", "threads by name", "processes"};
@@ -82,18 +88,28 @@ void hunt_fill_store_buffer(void)
     }
 }
 
-void hunt_refuse_membarrier(void)
+static void refuse(unsigned call, unsigned error)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         atomic_store(&hunt->refused, 1);
+}
+
+void hunt_refuse_membarrier(void)
+{
+    refuse(SYS_membarrier, EPERM);
+}
+
+void hunt_refuse_waitv(void)
+{
+    refuse(WAITV, ENOSYS);
 }
 
 void hunt_arrive(unsigned sides)
@@ -140,15 +156,25 @@ void hunt_judge(const struct hunt_notes *notes, uint64_t wanted, const struct hu
                   sleep->timed_out ? "timed out" : "began");
 }
 
+/* When a sleep that a system call asks for is to end; 0: it asks for none. */
+static uint64_t deadline_of(long number, long operation, long time)
+{
+    const int64_t *long_time = (const void *)(uintptr_t)time;
+    const struct timespec *until = (const void *)(uintptr_t)time;
+    if (number == WAITV)
+        return (uint64_t)long_time[0] * 1000000000U + (uint64_t)long_time[1];
+    if (number == SYS_futex && ((int)operation & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET)
+        return (uint64_t)until->tv_sec * 1000000000U + (uint64_t)until->tv_nsec;
+    return 0;
+}
+
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
     struct hunt_sleep sleep = {.word = NULL};
-    uint64_t deadline = 0;
-    if (me && number == SYS_futex && ((int)b & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
-        const struct timespec *until = (const void *)(uintptr_t)d;
-        deadline = (uint64_t)until->tv_sec * 1000000000U + (uint64_t)until->tv_nsec;
+    uint64_t deadline = me ? deadline_of(number, b, d) : 0;
+    if (deadline != 0) {
         hunt_before_sleep();
         atomic_fetch_add(&hunt->sleeps, 1);
         if (hunt_draw(2))
@@ -158,7 +184,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
     }
     long answer = __real_syscall(number, a, b, c, d, e, f);
     int error = errno;
-    if (sleep.word && (answer == 0 || error != EAGAIN)) {
+    if (sleep.word && (answer >= 0 || (error != EAGAIN && error != ENOSYS))) {
         sleep.timed_out = answer < 0 && error == ETIMEDOUT;
         if (sleep.timed_out) {
             sleep.by = deadline;

@@ -34,7 +34,7 @@
 enum people { THREADS, THREADS_BY_NAME, PROCESSES, PEOPLE };
 extern const char *const people_noun[PEOPLE];
 
-enum { HUNT_SIDES = 8, HUNT_NOTES = 4096, HUNT_RINGS = 2 };
+enum { HUNT_SIDES = 8, HUNT_NOTES = 4096, HUNT_RINGS = 4 };
 
 /* Shared by all sides. */
 struct hunt {
@@ -61,6 +61,7 @@ void hunt_pass(uint32_t ns);
 void hunt_fill_store_buffer(void);
 /* For this thread, and those that it makes. */
 void hunt_refuse_membarrier(void);
+void hunt_refuse_waitv(void);
 /* Waits until all sides have come here. */
 void hunt_arrive(unsigned sides);
 /* A signal for another side, if it is still there. */
@@ -82,10 +83,10 @@ struct hunt_notes {
 void hunt_note(struct hunt_notes *notes, uint64_t number);
 
 struct hunt_sleep {
-    const void *word;
-    uint64_t by;    /* when it should have been over */
-    bool is_short;  /* the library's first one */
-    bool timed_out; /* else it was over soon enough, but had no right to begin */
+    const void *word; /* or the first of many */
+    uint64_t by;      /* when it should have been over */
+    bool is_short;    /* the library's first one */
+    bool timed_out;   /* else it was over soon enough, but had no right to begin */
 };
 
 /* Each hunt has these: a side is about to sleep; it has slept. */
