@@ -57,6 +57,20 @@ BOTH(hostile, no_low_bits_of_an_index_make_a_wait_endless)
         }
 }
 
+/* Who moved tail on has seen another word there: so nothing will come, and no end either. */
+BOTH(hostile, after_a_shutdown_a_slot_that_tail_has_passed_and_nobody_touched_is_damage)
+{
+    struct pair pair;
+    uint64_t number;
+    pair_of(&pair, v, 8, 8);
+    succeeds(rbx_ring_shutdown(pair.ring));
+    rbx_store_relaxed(&mpmc_of(&pair)->tail, UINT64_C(3) << 8 | RBX_TAIL_CLOSED);
+    rbx_store_relaxed(slot_of(&pair, 0), (UINT64_C(0) - 8) << 8 | RBX_SLOT_FULL);
+    cr_assert_eq(rbx_try_recv(&pair.rx, &number), -EPROTO);
+    cr_assert_eq(rbx_recv(&pair.rx, &number), -EPROTO);
+    pair_close(&pair);
+}
+
 /* --- Every word --- */
 
 /* What a call on a spoilt ring may answer. */
