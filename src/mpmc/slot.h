@@ -61,7 +61,8 @@ void rbx_mpmc_finish_shutdown(rbx_ring *ring);
  */
 int rbx_mpmc_move_on_tail(rbx_tx *tx, uint64_t at, uint64_t word);
 int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word);
-/* Moves head past positions that have nothing to receive: whether it did. */
+/* Moves head past positions that have nothing to receive, once round at most: whether it did, and
+   came to one that has, or may have. */
 bool rbx_mpmc_pass_nothing(const rbx_ring *ring);
 /* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
 void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at);
