@@ -51,12 +51,12 @@ bool rbx_life_is_orphan(const struct rbx_box_header *header, int attached)
  * the right size and used by nobody is what that process made. Its pid says so too, where pids can
  * be compared.
  */
-static int32_t half_made_segment(const struct rbx_box_header *header)
+static int32_t half_made_segment(int32_t key, const struct rbx_box_header *header)
 {
     enum { SLACK_S = 2 };
     struct rbx_sysv_facts facts;
     int32_t id;
-    if (rbx_sysv_find(header->sysv_key, &id) < 0 || rbx_sysv_look(id, &facts) < 0 ||
+    if (rbx_sysv_find(key, &id) < 0 || rbx_sysv_look(id, &facts) < 0 ||
         facts.size != header->size || facts.attached != 0 ||
         facts.created_s + SLACK_S < header->created_ns / 1000000000U)
         return -1;
@@ -69,16 +69,17 @@ static int32_t half_made_segment(const struct rbx_box_header *header)
  * The System V segment goes before the name: without it the name is refused, and can be reclaimed
  * if we die here, while a segment without a name could not.
  */
-static int remove_segment(const struct rbx_box_header *header)
+static int remove_segment(const struct rbx_name *name, const struct rbx_box_header *header)
 {
     struct rbx_sysv_facts facts;
-    if (header->backing != RBX_SYSV)
+    /* By the name: a peer that can write to the header might have us remove what is not its own. */
+    if (name->backing != RBX_SYSV)
         return 0;
     if (!rbx_life_same_ipc(header))
         return -EXDEV;
-    int32_t id = is_making(header) ? half_made_segment(header) : segment_of(header);
+    int32_t id = is_making(header) ? half_made_segment(name->key, header) : segment_of(header);
     int err = rbx_sysv_look(id, &facts);
-    if (err == 0 && facts.key == header->sysv_key)
+    if (err == 0 && facts.key == name->key)
         err = rbx_sysv_remove(id);
     return err == -EIDRM ? 0 : err;
 }
@@ -87,7 +88,7 @@ static int remove_segment(const struct rbx_box_header *header)
 static int remove_all(const struct rbx_name *name, const struct rbx_box_header *header,
                       bool header_is_ours)
 {
-    int err = remove_segment(header);
+    int err = remove_segment(name, header);
     if (err < 0)
         return err;
     rbx_link_remove(header_is_ours ? NULL : name, header);

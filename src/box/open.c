@@ -206,7 +206,8 @@ static int join_segment(struct rbx_box *box, const rbx_box_options *o)
         return rbx_fail(-ESTALE, "box '%s' has no System V segment any more", called);
     int32_t id = atomic_load_explicit(&header.sysv_id, memory_order_relaxed); /* a copy */
     err = rbx_sysv_look(id, &facts);
-    if (err == 0 && facts.size < header.size)
+    /* Against what the handle goes by: a peer may have changed the header since that was read. */
+    if (err == 0 && facts.size < box->size)
         return rbx_fail(-EPROTO, "the System V segment of box '%s' is too short", called);
     if (err == 0)
         err = rbx_sysv_map(&box->data, id, !o->read_only);

@@ -76,7 +76,8 @@ int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word);
 bool rbx_mpmc_could_move_tail(const rbx_ring *ring, uint64_t tail);
 /* The second, where head says that a sender has this position. */
 bool rbx_mpmc_could_move_head(const rbx_ring *ring, uint64_t head, uint64_t tail);
-/* Moves head past positions that have nothing to receive: whether it did. */
+/* Moves head past positions that have nothing to receive, once round at most: whether it did, and
+   came to one that has, or may have. */
 bool rbx_mpmc_pass_nothing(const rbx_ring *ring);
 /* Gives a slot back that is in the caller's hands, whatever it has been moved on to. */
 void rbx_mpmc_give_back(const rbx_ring *ring, uint64_t at);

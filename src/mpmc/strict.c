@@ -60,13 +60,17 @@ static void overtake(const rbx_ring *ring, uint64_t at, uint64_t word)
 static int pass_place(const rbx_ring *ring, uint64_t at, uint64_t word)
 {
     struct rbx_mpmc *mpmc = ring->mpmc;
-    int64_t behind = rbx_slot_ahead(at, word);
+    int64_t behind = rbx_slot_ahead(at, word), lap = (int64_t)rbx_slot_lap(ring);
     unsigned state = rbx_slot_state(word);
+    /* Moved on at tail, and then given back for the next lap, is as far ahead as a word can be. To
+       go after one that is further ahead would take tail round and round. */
+    if (behind < -lap)
+        return -EPROTO;
     if (behind < 0 || (behind == 0 && state > RBX_SLOT_VOID)) {
         move_index(&mpmc->tail, at);
         return 0;
     }
-    if (behind != (int64_t)rbx_slot_lap(ring))
+    if (behind != lap)
         return -EPROTO;
     if (state == RBX_SLOT_FREE || state == RBX_SLOT_ORPHAN)
         return -EAGAIN;
@@ -231,14 +235,14 @@ bool rbx_mpmc_could_move_tail(const rbx_ring *ring, uint64_t tail)
 bool rbx_mpmc_pass_nothing(const rbx_ring *ring)
 {
     bool passed = false;
-    for (uint64_t i = 0; i < ring->shape.frames; i++) {
+    for (uint64_t i = 0; i <= ring->shape.frames; i++) {
         uint64_t head = rbx_load_acquire(&ring->mpmc->head);
         if (!has_nothing(head, rbx_load_acquire(rbx_slot_word(ring, head))))
-            break;
+            return passed;
         pass_position(ring, head);
         passed = true;
     }
-    return passed;
+    return false; /* all the way round: every slot is in somebody's hands, or says so */
 }
 
 int rbx_mpmc_move_on_head(rbx_rx *rx, uint64_t at, uint64_t word)

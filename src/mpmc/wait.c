@@ -268,8 +268,8 @@ int rbx_mpmc_wait_for_message(rbx_rx *rx, uint64_t timeout_ns, uint64_t *deadlin
         int err = 0;
         if (sight.in_vain && rbx_load_relaxed(&mpmc->orphans) == rx->mpmc.orphans_seen &&
             !(stuck && let_it_finish(sight.slot, sight.word))) {
-            if (closed && !stuck && !rbx_mpmc_mind_the_dead(rx->ring))
-                return 0;
+            if (closed && !stuck && !rbx_mpmc_mind_the_dead(rx->ring)) /* the try finds the end */
+                return complain(end, try_again(timeout_ns, deadline), 0, &rx->mourned);
             err = rbx_end_wait(end, &mpmc->message, &awaited,
                                slice_of(rx->mpmc.strict, stuck || closed, &stuck_slice), timeout_ns,
                                deadline, &rx->patience);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../support/support.h"
+#include "box/header.h"
 
 static char key_text[32], control[128];
 static key_t key;
@@ -106,6 +107,29 @@ Test(sysv, a_foreign_segment_is_refused_and_stays)
     shmctl(id, IPC_RMID, NULL);
     refuses(-ENOENT, key_text,
             rbx_box_open(&raw, key_text, &(rbx_box_options){.backing = RBX_SYSV, .raw = true}));
+}
+
+/* As a peer of a box that admits others may write there whatever it likes. */
+Test(sysv, a_header_that_names_a_foreign_segment_does_not_make_its_owner_remove_that)
+{
+    int id = shmget(key, 500, IPC_CREAT | IPC_EXCL | 0600);
+    cr_assert_geq(id, 0);
+    const char *name = own_name("lies");
+    rbx_box *box = made(name, 64);
+    int fd = open(shm_path(name), O_RDWR | O_CLOEXEC);
+    struct rbx_box_header *header =
+        mmap(NULL, sizeof *header, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    cr_assert_neq((void *)header, MAP_FAILED);
+    header->backing = RBX_SYSV;
+    header->sysv_key = key;
+    header->sysv_id = id;
+    header->ipc_namespace = 0;
+    succeeds(rbx_box_close(box));
+    cr_assert(has_segment());
+    cr_assert_not(exists(shm_path(name)));
+    munmap(header, sizeof *header);
+    close(fd);
+    shmctl(id, IPC_RMID, NULL);
 }
 
 static int own_key(void *arg)

@@ -57,6 +57,42 @@ BOTH(hostile, no_low_bits_of_an_index_make_a_wait_endless)
         }
 }
 
+/* Who moved tail on has seen another word there: so nothing will come, and no end either. */
+BOTH(hostile, after_a_shutdown_a_slot_that_tail_has_passed_and_nobody_touched_is_damage)
+{
+    struct pair pair;
+    uint64_t number;
+    pair_of(&pair, v, 8, 8);
+    succeeds(rbx_ring_shutdown(pair.ring));
+    rbx_store_relaxed(&mpmc_of(&pair)->tail, UINT64_C(3) << 8 | RBX_TAIL_CLOSED);
+    rbx_store_relaxed(slot_of(&pair, 0), (UINT64_C(0) - 8) << 8 | RBX_SLOT_FULL);
+    cr_assert_eq(rbx_try_recv(&pair.rx, &number), -EPROTO);
+    cr_assert_eq(rbx_recv(&pair.rx, &number), -EPROTO);
+    pair_close(&pair);
+}
+
+/* As every other try would, a thousand times, where slots say to be at places far ahead. */
+BOTH(hostile, no_words_of_slots_take_one_try_round_the_ring_again_and_again)
+{
+    enum { SLOTS = 64, ROUNDS = 4 };
+    const uint64_t far = UINT64_C(1) << 40;
+    for (uint64_t state = 0; state < 8; state++)
+        for (uint64_t tail = 0; tail <= far; tail += far / 2 - SLOTS / 2) {
+            struct pair pair;
+            uint64_t number = 0;
+            pair_of(&pair, v, 8, SLOTS);
+            struct rbx_mpmc *mpmc = mpmc_of(&pair);
+            for (uint64_t i = 0; i < SLOTS; i++)
+                rbx_store_relaxed(slot_of(&pair, i), (far + i) << 8 | state);
+            rbx_store_relaxed(&mpmc->tail, tail << 8);
+            int err = rbx_try_send(&pair.tx, &number);
+            cr_assert(err == 0 || err == -EAGAIN || err == -EPROTO, "%d", err);
+            cr_assert_leq((rbx_load_relaxed(&mpmc->tail) >> 8) - tail, ROUNDS * SLOTS);
+            cr_assert_leq(rbx_load_relaxed(&mpmc->head) >> 8, ROUNDS * SLOTS);
+            pair_close(&pair);
+        }
+}
+
 /* --- Every word --- */
 
 /* What a call on a spoilt ring may answer. */
