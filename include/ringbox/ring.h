@@ -259,7 +259,8 @@ struct rbx_seat {
     rbx_atomic32 pid;
     rbx_atomic32 only_core; /* 1 + the one core that its thread may use; 0: it may use several */
     rbx_atomic32 taken;     /* in memory of the caller's, where there are no locks */
-    rbx_atomic64 start;     /* pid, start and namespace: for people, and to tell a suspect */
+    rbx_atomic64 start; /* pid, start and namespace: for people, to tell a suspect, and for an end
+                           at the other side that is armed to watch the process */
     rbx_atomic64 pid_namespace;
     uint8_t pad[48];
 };

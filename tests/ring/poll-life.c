@@ -416,8 +416,7 @@ Test(poll_life, when_io_uring_is_refused_to_the_next_thread_another_way_is_found
     cr_assert_eq(drain(&both.rx), -EAGAIN);
     pthread_create(&thread, NULL, arm_in_thread, &both.rx);
     pthread_join(thread, &answer);
-    cr_assert_eq((intptr_t)answer, 0);
-    cr_assert_not(is_readable(fd));
+    cr_assert_eq((intptr_t)answer, 0); /* the io_uring that goes may still wake it, for nothing */
     succeeds(rbx_try_send(&both.tx, &one));
     cr_assert(is_readable_within(fd, -1));
     close_both(&both);
