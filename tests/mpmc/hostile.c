@@ -14,7 +14,7 @@
 #include "os/clock.h"
 #include "puppet.h"
 
-SUITES(hostile, 60);
+SUITES(hostile, 280);
 
 #define MS UINT64_C(1000000)
 

@@ -200,6 +200,16 @@ static void *murder_when_we_sleep(void *arg)
     return NULL;
 }
 
+Test(death, leaves_nothing_to_repair)
+{
+    rbx_ring *ring;
+    rbx_repaired repaired = {.tombstones = 1};
+    succeeds(rbx_ring_open(&ring, own_name("ring"), &sevens));
+    cr_assert_eq(rbx_ring_repair(ring, &repaired), 0);
+    cr_assert_eq(repaired.tombstones, 0);
+    succeeds(rbx_ring_close(ring));
+}
+
 Test(death, a_sender_that_dies_while_we_wait_is_reported_once)
 {
     for (int way = RBX_WAIT_SLEEP; way <= RBX_WAIT_SPIN; way++) {

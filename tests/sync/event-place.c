@@ -57,6 +57,18 @@ Test(event_place, can_be_any_memory)
     closes(NULL);
 }
 
+Test(event_place, can_be_waited_for_by_spins_of_any_length)
+{
+    const uint32_t lengths[] = {1, RBX_SPIN_NS, RBX_NO_SPIN - 1, RBX_NO_SPIN};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        rbx_event *event = named(NULL, &(rbx_event_options){.spin_ns = lengths[i]});
+        refuses(-ETIMEDOUT, "not set in time", rbx_event_wait_for(event, 1000000));
+        succeeds(rbx_event_set(event));
+        succeeds(rbx_event_wait(event));
+        closes(event);
+    }
+}
+
 Test(event_place, goes_with_its_last_user_and_leaves_nothing)
 {
     const char *name = own_name("event");

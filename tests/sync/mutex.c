@@ -208,7 +208,8 @@ Test(mutex, wakes_who_waits_when_the_holder_is_killed)
 
 static int uses_what_it_inherited(void *mutex)
 {
-    return rbx_mutex_lock(mutex) != -EBADF || rbx_mutex_unlock(mutex) != -EBADF ||
+    return rbx_mutex_lock(mutex) != -EBADF || rbx_mutex_lock_for(mutex, 1) != -EBADF ||
+           rbx_mutex_try_lock(mutex) != -EBADF || rbx_mutex_unlock(mutex) != -EBADF ||
            rbx_mutex_consistent(mutex) != -EBADF || rbx_mutex_close(mutex) != 0;
 }
 
@@ -269,6 +270,37 @@ Test(mutex, goes_with_its_last_user_and_leaves_nothing)
     cr_assert(exists(shm_path(name)));
     closes(other);
     cr_assert_not(exists(shm_path(name)));
+}
+
+static int lock_without_end(rbx_mutex *mutex)
+{
+    int err = rbx_mutex_lock_for(mutex, RBX_FOREVER);
+    return err < 0 ? err : rbx_mutex_unlock(mutex);
+}
+
+Test(mutex, is_waited_for_without_end_where_that_is_the_time)
+{
+    struct attempt other = {.mutex = opened_mutex(NULL), .call = lock_without_end};
+    pthread_t thread;
+    succeeds(rbx_mutex_lock(other.mutex));
+    cr_assert_eq(pthread_create(&thread, NULL, attempt, &other), 0);
+    succeeds(rbx_mutex_unlock(other.mutex));
+    pthread_join(thread, NULL);
+    cr_assert_eq(other.answer, 0);
+    closes(other.mutex);
+}
+
+Test(mutex, in_a_box_that_is_open_read_only_is_refused)
+{
+    const char *name = own_name("box");
+    rbx_box *box = made(name, RBX_MUTEX_BYTES);
+    rbx_box *seen = opened(name, &(rbx_box_options){.read_only = true});
+    rbx_mutex *mutex;
+    succeeds(rbx_mutex_init(rbx_box_data(box), RBX_MUTEX_BYTES, NULL));
+    refuses(-EACCES, "read-only",
+            rbx_mutex_attach(&mutex, seen, rbx_box_data(seen), RBX_MUTEX_BYTES));
+    succeeds(rbx_box_close(seen));
+    succeeds(rbx_box_close(box));
 }
 
 Test(mutex, refuses_what_is_none)

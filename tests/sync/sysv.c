@@ -293,6 +293,8 @@ Test(sysv_sem, tells_mistakes_and_what_the_kernel_cannot_do)
     const rbx_sem_options full = {.initial = 32768, .box = {.backing = RBX_SYSV}};
     const rbx_sem_options mode = {.box = {.backing = RBX_SYSV, .mode = 0060}};
     const rbx_sem_options sized = {.box = {.backing = RBX_SYSV, .size = 1}};
+    const rbx_sem_options how = {.box = {.backing = RBX_SYSV, .how = (rbx_box_how)9}};
+    refuses(-EINVAL, "number 9", rbx_sem_open(&bad, key_text, &how));
     refuses(-ENOTSUP, "nobody knows", rbx_sem_open(&bad, key_text, &last_one_out));
     refuses(-EINVAL, "32767 is the most", rbx_sem_open(&bad, key_text, &full));
     refuses(-EINVAL, "mode 060", rbx_sem_open(&bad, key_text, &mode));
