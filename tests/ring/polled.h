@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "../support/support.h"
@@ -61,6 +62,17 @@ static inline bool has_uring(void)
         if (!has_uring())                                                                          \
             cr_skip_test("SKIP: io_uring cannot wait for futexes here");                           \
     } while (0)
+
+/* How many are ready, once some are. The endpoint that was closed before may have had the kernel
+   interrupt this thread once: poll.h. */
+static inline int ready_in(int set, struct epoll_event *ready, int most)
+{
+    int count;
+    do
+        count = epoll_wait(set, ready, most, -1);
+    while (count < 0 && errno == EINTR);
+    return count;
+}
 
 /* Waits at most `timeout_ms`, -1 for ever. */
 static inline bool is_readable_within(int fd, int timeout_ms)
