@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "eventfd.h"
+#include "futex.h"
 
 /* Newer than the headers that many systems compile with: of operations, of the set-up, of entries,
    of the submission queue, and of futexes. */
@@ -126,12 +127,18 @@ int rbx_uring_open(struct rbx_uring *uring, int flag)
     return err;
 }
 
-/* What is under way is the kernel's to end: it has no pointer into memory of ours, but for the
-   word, which it does not look at any more. In a child there is nothing: neither descriptor nor
-   mapping. */
+/*
+ * What is under way is the kernel's to end, which it does later: it has no pointer into memory of
+ * ours, but for the word, which it does not look at any more. Until then its wait would take the
+ * wake-up of whoever waits next at that address, where that is for one: so it is woken now, which
+ * ends it. (To cancel it is only for the thread that began it.) In a child there is nothing:
+ * neither descriptor nor mapping.
+ */
 void rbx_uring_close(struct rbx_uring *uring)
 {
     if (rbx_fd_is_open(&uring->fd)) {
+        if (uring->word)
+            rbx_futex_wake(uring->word, uring->in_process);
         if (uring->entries)
             munmap(uring->entries, uring->entries_size);
         if (uring->queues)
@@ -203,6 +210,8 @@ int rbx_uring_wait(struct rbx_uring *uring, int flag, const void *word, uint32_t
                    bool in_process, uint64_t deadline_ns)
 {
     uint32_t tail = atomic_load_explicit(uring->sq_tail, memory_order_relaxed); /* ours */
+    uring->word = word;
+    uring->in_process = in_process;
     /* With work left to do the last wait is over, in one way or the other. */
     if (uring->is_waiting &&
         !(atomic_load_explicit(uring->sq_flags, memory_order_acquire) & SQ_TASKRUN))

@@ -29,6 +29,8 @@ struct rbx_uring {
     const void *completions;
     uint64_t number;  /* of the last wait */
     bool is_waiting;  /* that one, as far as is known */
+    bool in_process;  /* how it waits */
+    const void *word; /* for what */
     int64_t until[2]; /* its deadline, as the kernel reads it when it begins */
 };
 
@@ -41,7 +43,8 @@ int rbx_uring_open(struct rbx_uring *uring, int flag);
  */
 int rbx_uring_wait(struct rbx_uring *uring, int flag, const void *word, uint32_t seen,
                    bool in_process, uint64_t deadline_ns);
-/* The word may go then. What is under way may still set the flag, once. */
+/* The word, which must be there still, may go then. What is under way may still set the flag, once;
+   and all who sleep on the word look up. */
 void rbx_uring_close(struct rbx_uring *uring);
 
 #endif

@@ -17,6 +17,8 @@ enum { WATCHED_MAX = RBX_FUTEXES_MAX - 1 };
 struct rbx_watchman {
     pthread_t thread;
     _Atomic uint32_t changes; /* a futex: what it watches is another than it thinks */
+    _Atomic uint32_t known;   /* a futex: the changes that it knows of */
+    unsigned leavers;         /* who wait for that */
     unsigned count;
     struct rbx_watch *first;
     bool is_dismissed;
@@ -103,6 +105,8 @@ static void go_round(struct rbx_watchman *watchman, struct round *round)
     /* Relaxed: the lock orders it. */
     round->changes = atomic_load_explicit(&watchman->changes, memory_order_relaxed);
     round->futexes[0] = rbx_futex_of(&watchman->changes, round->changes, true);
+    /* Relaxed: it is not what it says that leavers need, but that we have left the kernel. */
+    atomic_store_explicit(&watchman->known, round->changes, memory_order_relaxed);
     for (struct rbx_watch *watch = watchman->first; watch; watch = watch->next) {
         if (!watch->word)
             continue;
@@ -131,9 +135,12 @@ static void *keep_watch(void *arg)
     for (;;) {
         pthread_mutex_lock(&lock);
         bool is_dismissed = watchman->is_dismissed;
+        bool is_awaited = watchman->leavers > 0;
         if (!is_dismissed)
             go_round(watchman, &round);
         pthread_mutex_unlock(&lock);
+        if (is_awaited)
+            rbx_futex_wake(&watchman->known, true);
         if (is_dismissed)
             return NULL;
         int err = rbx_futex_wait_any(round.futexes, round.count, round.deadline_ns);
@@ -204,7 +211,26 @@ static void remove_from_list(struct rbx_watch *watch)
     while (*at != watch)
         at = &(*at)->next;
     *at = watch->next;
-    watch->watchman->count--;
+}
+
+/*
+ * Until the watchman has come back from a sleep on words that are not watched any more: it would
+ * take the wake-up of whoever waits next at such an address, where that is for one. With the lock,
+ * which it lets go of meanwhile; the caller is counted still, so that the watchman stays.
+ */
+static void wait_for_next_round(struct rbx_watchman *watchman)
+{
+    watchman->leavers++;
+    note_change(watchman);
+    /* Relaxed, here and below: see go_round; and it is we who have changed it. */
+    uint32_t change = atomic_load_explicit(&watchman->changes, memory_order_relaxed), known;
+    pthread_mutex_unlock(&lock);
+    rbx_futex_wake(&watchman->changes, true);
+    while (known = atomic_load_explicit(&watchman->known, memory_order_relaxed),
+           (int32_t)(known - change) < 0)
+        (void)rbx_futex_wait(&watchman->known, known, UINT64_MAX, true);
+    pthread_mutex_lock(&lock);
+    watchman->leavers--;
 }
 
 /* With the lock: whoever has nobody left to watch for goes. */
@@ -228,6 +254,9 @@ void rbx_watch_close(struct rbx_watch *watch)
         return;
     int state = enter();
     remove_from_list(watch);
+    if (watch->word && watchman->count > 1)
+        wait_for_next_round(watchman);
+    watchman->count--;
     bool was_last = dismiss_idle(watchman);
     leave(state);
     watch->watchman = NULL;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* alarm.c: what an alarm leaves behind that is closed. */
+#include <sched.h>
+#include <stdint.h>
+
+#include "../support/support.h"
+#include "os/alarm.h"
+#include "os/futex.h"
+
+TestSuite(alarm, .timeout = 60);
+
+static uint32_t words[2];
+
+/* The memory may be a lock's next, whose wake-up is for one: it must not go to the alarm's wait. */
+static void nobody_waits_after_close(enum rbx_alarm_by by)
+{
+    struct rbx_alarm other, alarm;
+    succeeds(rbx_alarm_open(&other, by)); /* so that the thread has somebody to stay for */
+    succeeds(rbx_alarm_set(&other, &words[0], 0, true, UINT64_MAX));
+    for (int i = 0; i < 200; i++) {
+        succeeds(rbx_alarm_open(&alarm, by));
+        succeeds(rbx_alarm_set(&alarm, &words[1], 0, true, UINT64_MAX));
+        sched_yield();
+        rbx_alarm_close(&alarm);
+        cr_assert_not(rbx_futex_wake_one(&words[1], true), "round %d", i);
+    }
+    rbx_alarm_close(&other);
+}
+
+Test(alarm, nobody_waits_on_the_word_of_an_alarm_that_a_thread_watched_and_that_is_closed)
+{
+    nobody_waits_after_close(RBX_ALARM_BY_THREAD);
+}
+
+Test(alarm, nobody_waits_on_the_word_of_an_alarm_that_io_uring_watched_and_that_is_closed)
+{
+    struct rbx_alarm alarm;
+    if (rbx_alarm_open(&alarm, RBX_ALARM_BY_URING) < 0)
+        cr_skip_test("SKIP: io_uring cannot wait for futexes here");
+    rbx_alarm_close(&alarm);
+    nobody_waits_after_close(RBX_ALARM_BY_URING);
+}
