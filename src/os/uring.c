@@ -193,7 +193,9 @@ static int reap(struct rbx_uring *uring)
  * Submits what is queued. The completions that are left from before set no flag now, as they did
  * once. This could silence the new wait's as well: so look, once it may speak, whether it had
  * reason to. (Who rings changes the word before it wakes, which is a full barrier: either the
- * kernel finds the flag allowed, or we find the word changed.)
+ * kernel finds the flag allowed, or we find the word changed.) And the kernel sets the flag only
+ * for the first work that it leaves: whatever is left by now, as of a last wait whose time was just
+ * up, would keep the new wait from setting it.
  */
 static int submit(struct rbx_uring *uring, uint32_t tail)
 {
@@ -240,10 +242,11 @@ int rbx_uring_wait(struct rbx_uring *uring, int flag, const void *word, uint32_t
     int result = reap(uring);
     if (result != -EINPROGRESS && result != 0 && result != -EAGAIN && result != -ECANCELED)
         return result;
-    /* Relaxed: the fence is before it; and what it says is for who looks next. */
+    /* Relaxed: the fence is before both; and what the word says is for who looks next. */
     bool has_changed =
         atomic_load_explicit((const _Atomic uint32_t *)word, memory_order_relaxed) != seen;
-    if (result != -EINPROGRESS || has_changed ||
+    bool is_left = atomic_load_explicit(uring->sq_flags, memory_order_relaxed) & SQ_TASKRUN;
+    if (result != -EINPROGRESS || has_changed || is_left ||
         (deadline_ns != UINT64_MAX && rbx_clock_monotonic() >= deadline_ns))
         return rbx_eventfd_set(flag);
     return 0;

@@ -14,7 +14,10 @@
 TestSuite(uring, .timeout = 60);
 
 static _Atomic uint32_t word;
+static struct rbx_uring uring;
+static int flag;
 static bool rings_meanwhile;
+static bool leaves_work;
 
 static void ring(void)
 {
@@ -33,11 +36,13 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
         ring();
         errno = error;
     }
+    if (number == SYS_io_uring_enter && leaves_work) {
+        const uint32_t taskrun = 1U << 2;
+        leaves_work = false;
+        atomic_fetch_or(uring.sq_flags, taskrun);
+    }
     return answer;
 }
-
-static struct rbx_uring uring;
-static int flag;
 
 static void begin(void)
 {
@@ -73,6 +78,20 @@ Test(uring, sets_the_flag_when_the_word_is_rung)
         cr_assert_eq(rbx_eventfd_wait(flag, UINT64_MAX), 0);
         cr_assert_eq(rbx_eventfd_take(flag), 0);
     }
+    end();
+}
+
+/* The kernel sets the flag for the first work that it leaves, and not for what comes after it. */
+Test(uring, sets_the_flag_when_there_is_work_left_that_nothing_was_said_of)
+{
+    begin();
+    leaves_work = true;
+    waits(UINT64_MAX);
+    cr_assert(is_set());
+    cr_assert_eq(rbx_eventfd_take(flag), 0);
+    atomic_store(uring.sq_flags, 0);
+    waits(UINT64_MAX);
+    cr_assert_not(is_set());
     end();
 }
 
