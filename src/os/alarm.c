@@ -36,9 +36,17 @@ int rbx_alarm_open(struct rbx_alarm *alarm, enum rbx_alarm_by by)
     return err;
 }
 
+static bool has_backend(const struct rbx_alarm *alarm)
+{
+    return alarm->by == RBX_ALARM_BY_URING ? rbx_fd_is_open(&alarm->uring.fd)
+                                           : alarm->watch.watchman != NULL;
+}
+
 static int set(struct rbx_alarm *alarm, const void *word, uint32_t seen, bool in_process,
                uint64_t deadline_ns)
 {
+    if (!has_backend(alarm)) /* there was none to be had the last time */
+        return -EBADF;
     if (alarm->by == RBX_ALARM_BY_URING)
         return rbx_uring_wait(&alarm->uring, alarm->flag.fd, word, seen, in_process, deadline_ns);
     rbx_watch_word(&alarm->watch, word, seen, in_process, deadline_ns);

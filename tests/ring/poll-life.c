@@ -421,3 +421,29 @@ Test(poll_life, when_io_uring_is_refused_to_the_next_thread_another_way_is_found
     cr_assert(is_readable_within(fd, -1));
     close_both(&both);
 }
+
+Test(poll_life, when_there_is_no_other_way_it_can_be_armed_again_once_there_is)
+{
+    struct both both;
+    pthread_t thread;
+    void *answer;
+    needs_uring();
+    open_both(&both, NULL, &polled_kinds[0]);
+    int fd = rbx_rx_fd_by(&both.rx, RBX_POLL_BY_URING);
+    cr_assert_eq(rbx_rx_arm(&both.rx), 0);
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 0; /* a thread of its own cannot have an io_uring of its own */
+    setrlimit(RLIMIT_NOFILE, &none);
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&thread, NULL, arm_in_thread, &both.rx);
+        pthread_join(thread, &answer);
+        cr_assert_eq((intptr_t)answer, -EMFILE);
+    }
+    setrlimit(RLIMIT_NOFILE, &before);
+    drain_and_arm(&both.rx);
+    succeeds(rbx_try_send(&both.tx, &one));
+    cr_assert(is_readable_within(fd, -1));
+    close_both(&both);
+}
