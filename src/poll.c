@@ -168,8 +168,9 @@ static int arm(struct rbx_poll *poll)
         return ready(poll);
     poll->is_armed = poll->is_readable = false;
     armed->patience->polled = 0;
-    if (!rbx_alarm_take(&poll->alarm) && was_armed)
-        rbx_peers_hear(&poll->peers);
+    rbx_alarm_take(&poll->alarm);
+    /* Even if it was the flag: for who waits for edges, both are one. */
+    rbx_peers_hear(&poll->peers);
     for (int looks = 0; looks < LOOKS; looks++) {
         uint64_t deadline = UINT64_MAX;
         rbx_arm_announce(armed);

@@ -65,9 +65,9 @@ int rbx_alarm_set(struct rbx_alarm *alarm, const void *word, uint32_t seen, bool
     return err < 0 ? err : set(alarm, word, seen, in_process, deadline_ns);
 }
 
-bool rbx_alarm_take(struct rbx_alarm *alarm)
+void rbx_alarm_take(struct rbx_alarm *alarm)
 {
-    return rbx_eventfd_take(alarm->flag.fd) == 0;
+    (void)rbx_eventfd_take(alarm->flag.fd);
 }
 
 void rbx_alarm_close(struct rbx_alarm *alarm)

@@ -28,8 +28,8 @@ int rbx_alarm_open(struct rbx_alarm *alarm, enum rbx_alarm_by by);
    What was waited for before is forgotten, and the flag was taken. On failure it is not set. */
 int rbx_alarm_set(struct rbx_alarm *alarm, const void *word, uint32_t seen, bool in_process,
                   uint64_t deadline_ns);
-/* Whether the flag was set; it is not any more. */
-bool rbx_alarm_take(struct rbx_alarm *alarm);
+/* Whether the flag was set or not, it is not any more. */
+void rbx_alarm_take(struct rbx_alarm *alarm);
 /* After it the word may go. In a forked child it only forgets. */
 void rbx_alarm_close(struct rbx_alarm *alarm);
 

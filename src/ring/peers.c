@@ -103,14 +103,26 @@ bool rbx_peers_are_doubtful(const struct rbx_peers *peers)
     return false;
 }
 
+static bool watches(const struct rbx_peers *peers)
+{
+    for (unsigned i = 0; i < peers->count; i++)
+        if (peers->all[i].is == RBX_PEER_WATCHED)
+            return true;
+    return false;
+}
+
 void rbx_peers_hear(struct rbx_peers *peers)
 {
     enum { AT_A_TIME = 8 };
     void *keys[AT_A_TIME];
-    int count = peers->count > 0 ? rbx_pollset_ready(peers->set, keys, AT_A_TIME) : 0;
-    for (int i = 0; i < count; i++)
-        if (keys[i]) {
-            unwatch(peers, keys[i], RBX_PEER_GONE);
-            peers->has_gone = true;
-        }
+    int count = AT_A_TIME;
+    /* Each time but the last, at least seven go: one may be the flag. */
+    while (count == AT_A_TIME && watches(peers)) {
+        count = rbx_pollset_ready(peers->set, keys, AT_A_TIME);
+        for (int i = 0; i < count; i++)
+            if (keys[i]) {
+                unwatch(peers, keys[i], RBX_PEER_GONE);
+                peers->has_gone = true;
+            }
+    }
 }

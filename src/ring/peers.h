@@ -41,7 +41,7 @@ bool rbx_peers_look(struct rbx_peers *peers);
 /* Whether a peer is open of whom nothing will be heard, or whose death is not settled yet: to be
    looked for as time passes. */
 bool rbx_peers_are_doubtful(const struct rbx_peers *peers);
-/* The poll set is readable, and not because of the bell: notes who has gone. */
+/* The poll set may be readable because of some of them: notes who has gone. */
 void rbx_peers_hear(struct rbx_peers *peers);
 void rbx_peers_close(struct rbx_peers *peers);
 

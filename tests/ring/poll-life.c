@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -120,6 +122,63 @@ Test(poll_life, a_receiver_that_dies_wakes_an_armed_sender)
         cr_assert_eq(err, -EOWNERDEAD);
         rbx_tx_close(&tx);
         rbx_ring_close(ring);
+    }
+}
+
+/* The news of a message and of its sender's death are there at once, and make one edge. */
+static _Atomic int *may_send;
+
+static int send_when_told(void *arg)
+{
+    const struct life *life = arg;
+    const rbx_ring_options options = options_of(life->kind);
+    static rbx_ring *ring;
+    static rbx_tx tx;
+    int err = rbx_ring_open(&ring, life->name, &options);
+    if (err == 0)
+        err = rbx_tx_open(&tx, ring);
+    *may_send = -1;
+    while (err == 0 && *may_send != 1)
+        sched_yield();
+    return err < 0 ? err : rbx_try_send(&tx, &one);
+}
+
+Test(poll_life, a_death_right_after_a_message_is_told_to_who_waits_for_edges)
+{
+    may_send =
+        mmap(NULL, sizeof *may_send, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for_each_kind_and_way(kind, by)
+    {
+        struct life life = {.name = own_name("ring"), .kind = kind};
+        struct epoll_event edge = {.events = EPOLLIN | EPOLLET};
+        rbx_ring *ring = ring_of(&life);
+        rbx_rx rx;
+        uint64_t message;
+        int err, messages = 0;
+        succeeds(rbx_rx_open(&rx, ring));
+        int fd = rbx_rx_fd_by(&rx, by), loop = epoll_create1(EPOLL_CLOEXEC);
+        *may_send = 0;
+        struct child sender = start_running(send_when_told, &life);
+        while (*may_send == 0)
+            sched_yield();
+        settle(&rx, fd);
+        *may_send = 1;
+        cr_assert_eq(said(&sender), 0);
+        cr_assert(is_readable_within(fd, -1));
+        murder(&sender);
+        cr_assert_eq(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &edge), 0);
+        do {
+            cr_assert_eq(epoll_wait(loop, &edge, 1, -1), 1);
+            do {
+                err = rbx_try_recv(&rx, &message);
+                messages += err == 0;
+            } while (err == 0 || (err == -EAGAIN && rbx_rx_arm(&rx) == 1));
+        } while (err == -EAGAIN);
+        cr_assert_eq(err, -EOWNERDEAD, "%s", rbx_last_error());
+        cr_assert_eq(messages, 1);
+        rbx_rx_close(&rx);
+        rbx_ring_close(ring);
+        close(loop);
     }
 }
 
