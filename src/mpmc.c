@@ -209,14 +209,6 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
     return rbx_tx_in_vain(tx);
 }
 
-/* Whether the slot at `head`, which tail has passed, still has a word of the lap before: whoever
-   moved tail on had seen, or stored, a later one, and so does who has seen tail moved on. */
-static bool is_of_last_lap(const rbx_rx *rx, uint64_t head)
-{
-    uint64_t word = rbx_load_acquire(rbx_slot_word(rx->ring, head));
-    return rbx_slot_ahead(head, word) == (int64_t)rx->mpmc.lap;
-}
-
 /* Nothing is there, and nothing will come: then -EPIPE; but the last ones may have died with a
    message in hand: then 0. Not for good: one that lives may still die, or put a message back. */
 static int ended(rbx_rx *rx, uint64_t head)
@@ -225,7 +217,7 @@ static int ended(rbx_rx *rx, uint64_t head)
     if (rbx_likely(!(rbx_load_acquire(&rx->mpmc.shared->message.bits) & RBX_BELL_SHUT)))
         return -EAGAIN;
     if (rbx_slot_ahead(head, rbx_load_acquire(&rx->mpmc.shared->tail)) < 0)
-        return is_of_last_lap(rx, head) ? rbx_ring_damaged(rx->ring) : -EAGAIN;
+        return rbx_slot_is_of_last_lap(rx->ring, head) ? rbx_ring_damaged(rx->ring) : -EAGAIN;
     if (rbx_mpmc_mind_the_dead(rx->ring) ||
         rbx_load_acquire(&rx->mpmc.shared->orphans) != rx->mpmc.orphans_seen)
         return -EAGAIN;

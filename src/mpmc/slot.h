@@ -41,6 +41,15 @@ static inline rbx_atomic64 *rbx_slot_word(const rbx_ring *ring, uint64_t at)
     return (void *)(ring->first + index * ring->shape.frame.bytes);
 }
 
+/* Whether the slot at `head`, which tail has been seen to have passed, still has a word of the lap
+   before. That is damage: whoever moved tail on had seen, or stored, a later one, and so does who
+   has seen tail moved on. */
+static inline bool rbx_slot_is_of_last_lap(const rbx_ring *ring, uint64_t head)
+{
+    uint64_t word = rbx_load_acquire(rbx_slot_word(ring, head));
+    return rbx_slot_ahead(head, word) == (int64_t)rbx_slot_lap(ring);
+}
+
 static inline struct rbx_end rbx_mpmc_sender(const rbx_tx *tx)
 {
     return (struct rbx_end){tx->ring, RBX_TX, tx->seat};

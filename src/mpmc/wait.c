@@ -209,6 +209,8 @@ bool rbx_mpmc_may_receive(rbx_rx *rx, struct rbx_outlook *outlook)
     if (rx->mpmc.strict && sight.word == head && is_sent &&
         rbx_mpmc_could_move_head(rx->ring, head, tail))
         return true;
+    if (sight.closed && is_sent && rbx_slot_is_of_last_lap(rx->ring, head)) /* -EPROTO */
+        return true;
     if (sight.closed && !is_sent && !rbx_mpmc_mind_the_dead(rx->ring))
         return true;
     *outlook = sight.outlook;

@@ -66,6 +66,9 @@ BOTH(hostile, after_a_shutdown_a_slot_that_tail_has_passed_and_nobody_touched_is
     succeeds(rbx_ring_shutdown(pair.ring));
     rbx_store_relaxed(&mpmc_of(&pair)->tail, UINT64_C(3) << 8 | RBX_TAIL_CLOSED);
     rbx_store_relaxed(slot_of(&pair, 0), (UINT64_C(0) - 8) << 8 | RBX_SLOT_FULL);
+    rbx_any end = {.rx = &pair.rx};
+    cr_assert_eq(rbx_wait_any(&end, 1, 0), 1, "one that polls is told, too");
+    cr_assert_eq(rbx_rx_arm(&pair.rx), 1);
     cr_assert_eq(rbx_try_recv(&pair.rx, &number), -EPROTO);
     cr_assert_eq(rbx_recv(&pair.rx, &number), -EPROTO);
     pair_close(&pair);
