@@ -44,7 +44,7 @@ static int leave(struct rbx_box *box)
     if (err == -EBUSY || err == -ENOENT || !is_duty)
         return 0; /* used, gone, or a favour to an owner that died */
     if (err == -EAGAIN)
-        err = -EBUSY;
+        err = -ETIMEDOUT; /* -EBUSY is for a handle that lives on */
     return err < 0 ? rbx_fail(err, "cannot remove box '%s' as its last user: %m", box->name.text)
                    : 0;
 }

@@ -221,6 +221,8 @@ int rbx_ring_close(rbx_ring *ring)
                 return rbx_fail(-EBUSY, "ring '%s' still has an open endpoint here",
                                 rbx_ring_name(ring));
     int err = rbx_box_close(ring->box);
+    if (err == -EBUSY) /* something is attached to it besides: nothing is done */
+        return err;
     if (ring->own)
         rbx_unmap(ring->own, ring->own_size);
     free(ring);

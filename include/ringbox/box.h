@@ -122,8 +122,9 @@ RBX_API int rbx_box_open(rbx_box **box, const char *name, const rbx_box_options 
 /*
  * Closes the handle, unmaps its memory and, as the policy says, removes the name. NULL is fine.
  * -EBUSY, and nothing is done, while a lock, event, semaphore or cell is attached to memory in it
- * through this handle. Else the handle is gone whatever is returned; an error says that the name
- * could not be removed.
+ * through this handle: no other failure is -EBUSY. Else the handle is gone whatever is returned; an
+ * error says that the name could not be removed, and -ETIMEDOUT that another process was about to
+ * remove it and did not come to an end. What is left is an orphan, for rbx_box_reclaim.
  */
 RBX_API int rbx_box_close(rbx_box *box);
 

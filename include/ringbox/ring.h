@@ -149,7 +149,8 @@ RBX_API int rbx_ring_init(void *memory, size_t size, const rbx_ring_options *opt
 RBX_API int rbx_ring_attach(rbx_ring **ring, void *memory, size_t size,
                             const rbx_ring_options *options);
 
-/* -EBUSY while endpoints of this handle are open. NULL is fine. Else as rbx_box_close. */
+/* -EBUSY, and nothing is done, while endpoints of this handle are open. NULL is fine. Else as
+   rbx_box_close, of its box. */
 RBX_API int rbx_ring_close(rbx_ring *ring);
 
 /* The box that it lives in, for rbx_box_send, rbx_box_own and the like; NULL when in none. */

@@ -99,11 +99,13 @@ int rbx_life_remove(struct rbx_box *box)
 {
     int err = rbx_lock_wait(box->fd.fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE, RBX_PATIENCE_NS);
     if (err < 0)
-        return rbx_fail(err == -EAGAIN ? -EBUSY : err, "cannot lock the name of box '%s': %m",
+        return rbx_fail(err == -EAGAIN ? -ETIMEDOUT : err, "cannot lock the name of box '%s': %m",
                         box->name.text);
     int means = rbx_name_means(&box->name, &box->id);
     err = means <= 0 ? means : remove_all(&box->name, box->header, true);
     rbx_lock_drop(box->fd.fd, RBX_LOCK_NAME);
+    if (err == -EBUSY) /* something is mounted over it; -EBUSY is for a handle that lives on */
+        err = -EPERM;
     return err < 0 ? rbx_fail(err, "cannot remove box '%s': %m", box->name.text) : 0;
 }
 

@@ -15,7 +15,8 @@
 /* How long to wait for another process that is in the middle of one of these steps. */
 #define RBX_PATIENCE_NS 2000000000U
 
-/* The owner's end of the name: whoever is attached. 0 also when it means another box by now. */
+/* The owner's end of the name: whoever is attached. 0 also when it means another box by now.
+   -ETIMEDOUT: for RBX_PATIENCE_NS somebody else was about to remove it. Never -EBUSY. */
 int rbx_life_remove(struct rbx_box *box);
 
 /*

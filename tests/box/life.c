@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Who removes the name, and when; what the death of a process changes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "../support/support.h"
+#include "box/header.h"
+#include "os/lock.h"
 
 static char name[128], path[4096];
 
@@ -185,6 +188,25 @@ Test(life, an_owner_that_closes_late_never_removes_a_successors_box)
     cr_assert_eq(rbx_box_stale(successor), 0);
     succeeds(rbx_box_close(successor));
     cr_assert_not(exists(path));
+}
+
+/* The handle is gone then: so it is not -EBUSY, which says that nothing was done. */
+Test(life, who_cannot_remove_the_name_in_time_says_so_and_leaves_an_orphan)
+{
+    static const rbx_box_policy policies[] = {RBX_OWNER_UNLINKS, RBX_LAST_ONE_OUT};
+    for (int i = 0; i < 2; i++) {
+        rbx_box *box = opened(name, &(rbx_box_options){.size = 64, .policy = policies[i]});
+        int with_box = open_descriptors();
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        succeeds(rbx_lock_try(fd, RBX_LOCK_NAME, RBX_LOCK_EXCLUSIVE));
+        cr_assert_eq(rbx_box_close(box), -ETIMEDOUT);
+        cr_assert_not_null(strstr(rbx_last_error(), name));
+        cr_assert(exists(path));
+        close(fd);
+        cr_assert_lt(open_descriptors(), with_box);
+        succeeds(rbx_box_reclaim(name, RBX_SHM));
+        cr_assert_not(exists(path));
+    }
 }
 
 Test(life, every_box_ever_made_has_another_id)

@@ -332,6 +332,25 @@ Test(open, a_box_of_the_callers_becomes_the_rings)
     check_pair(one, two);
 }
 
+Test(open, a_ring_is_not_closed_while_something_else_is_attached_to_its_box)
+{
+    const char *name = own_name("shared");
+    rbx_ring *ring = opened_ring(name, &eights);
+    rbx_box *box = rbx_ring_box(ring);
+    rbx_mutex *mutex;
+    /* Where messages would be: there are none. */
+    char *end = (char *)rbx_box_data(box) + (rbx_box_size(box) & ~(size_t)63) - RBX_MUTEX_BYTES;
+    memset(end, 0, RBX_MUTEX_BYTES);
+    succeeds(rbx_mutex_init(end, RBX_MUTEX_BYTES, NULL));
+    succeeds(rbx_mutex_attach(&mutex, box, end, RBX_MUTEX_BYTES));
+    for (int i = 0; i < 2; i++) {
+        refuses(-EBUSY, "attached here", rbx_ring_close(ring));
+        cr_assert_eq(rbx_ring_box(ring), box, "nothing was done");
+    }
+    succeeds(rbx_mutex_close(mutex));
+    succeeds(rbx_ring_close(ring));
+}
+
 /* --- Who --- */
 
 Test(open, a_read_only_handle_sees_and_does_nothing)
