@@ -168,11 +168,28 @@ static uint64_t deadline_of(long number, long operation, long time)
     return 0;
 }
 
+/*
+ * Whether a word of a sleep on many says something else by now: then it is no sleep. The kernel
+ * does not say so by EAGAIN when another of them is rung while it looks at one after the other.
+ */
+static bool is_no_sleep(long number, long words, long count)
+{
+    const struct {
+        uint64_t value, word;
+        uint32_t flags, reserved;
+    } *each = (const void *)(uintptr_t)words;
+    for (long i = 0; number == WAITV && i < count; i++)
+        if (atomic_load((const _Atomic uint32_t *)(uintptr_t)each[i].word) != each[i].value)
+            return true;
+    return false;
+}
+
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
     struct hunt_sleep sleep = {.word = NULL};
+    bool had_changed = false;
     uint64_t deadline = me ? deadline_of(number, b, d) : 0;
     if (deadline != 0) {
         hunt_before_sleep();
@@ -181,6 +198,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
             hunt_pass(hunt_draw(hunt_draw(8) ? 2000 : 20000));
         sleep = (struct hunt_sleep){.word = (const void *)(uintptr_t)a, .by = hunt_now()};
         sleep.is_short = deadline < sleep.by + SHORT_SLEEP_NS;
+        had_changed = is_no_sleep(number, a, b);
     }
     long answer = __real_syscall(number, a, b, c, d, e, f);
     int error = errno;
@@ -190,7 +208,8 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
             sleep.by = deadline;
             atomic_fetch_add(&hunt->late, 1);
         }
-        hunt_slept(&sleep);
+        if (sleep.timed_out || !had_changed)
+            hunt_slept(&sleep);
     }
     if (me && number == SYS_membarrier && hunt_draw(8) == 0)
         hunt_pass(hunt_draw(5000));
