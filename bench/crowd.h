@@ -304,9 +304,9 @@ Crossing cross(const char *name, Shape shape, uint64_t total)
         sum += (i << sender_shift) * share + share * (share + 1) / 2;
     const uint64_t received = crowd.received();
     if (crowd.torn() > 0)
-        give_up(name, "it delivered messages that were never sent");
+        fail(name, "it delivered messages that were never sent");
     if (received == total && crowd.sum() != sum)
-        give_up(name, "it lost messages, and delivered others twice");
+        fail(name, "it lost messages, and delivered others twice");
     return {crowd.took_ns() / static_cast<double>(std::max<uint64_t>(received, 1)), crowd.behind()};
 }
 

@@ -48,7 +48,13 @@ struct Event {
 };
 
 struct Bare {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd;
+    explicit Bare(int flags = EFD_NONBLOCK) : fd(eventfd(0, EFD_CLOEXEC | flags))
+    {
+        check(fd >= 0, "eventfd");
+    }
+    Bare(const Bare &) = delete;
+    Bare &operator=(const Bare &) = delete;
     ~Bare()
     {
         close(fd);
@@ -68,6 +74,17 @@ struct Bare {
         pollfd ready = {fd, POLLIN, 0};
         while (!try_wait())
             check(poll(&ready, 1, -1) == 1, "poll");
+    }
+};
+
+/* One that nobody polls: a single system call waits. */
+struct Blocking : Bare {
+    Blocking() : Bare(0)
+    {
+    }
+    void wait()
+    {
+        check(try_wait(), "eventfd");
     }
 };
 
@@ -120,9 +137,9 @@ double event_trip_ns(rbx_event_how how, uint32_t spin_ns)
     return trip_ns(there, back);
 }
 
-double bare_trip_ns()
+template <class Eventfd> double bare_trip_ns()
 {
-    Bare there, back;
+    Eventfd there, back;
     return trip_ns(there, back);
 }
 
@@ -142,7 +159,8 @@ int added = [] {
     trip.contend("ours, never spinning", Role::variant,
                  [] { return event_trip_ns(RBX_EVENT_FUTEX, RBX_NO_SPIN); });
     trip.contend("ours", Role::ours, [] { return event_trip_ns(RBX_EVENT_FUTEX, 0); });
-    trip.contend("eventfd and poll", Role::peer, bare_trip_ns);
+    trip.contend("eventfd and poll", Role::peer, bare_trip_ns<Bare>);
+    trip.contend("eventfd", Role::peer, bare_trip_ns<Blocking>);
     trip.contend("ours, busy", Role::variant, [] { return event_trip_ns(RBX_EVENT_BUSY, 0); });
     trip.contend("ours, fd", Role::variant, [] { return event_trip_ns(RBX_EVENT_FD, 0); });
     aim("wake-up and back, an event that never spins / eventfd and poll", trip.name,

@@ -25,7 +25,7 @@ double ordered_ns(const char *name, Shape shape, uint64_t total = messages_of(si
 {
     const Crossing crossing = cross<Queue, Message<size>, batch>(name, shape, total);
     if (crossing.behind > 0)
-        give_up(name, "messages overtook others of the same sender");
+        fail(name, "messages overtook others of the same sender");
     return crossing.ns;
 }
 

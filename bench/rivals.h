@@ -263,6 +263,9 @@ template <size_t size, class What> void for_each(unsigned senders, unsigned rece
         what("concurrentqueue", false, Type<Concurrent<size, 2>>());
     else if (senders == 4)
         what("concurrentqueue", false, Type<Concurrent<size, 4>>());
+    if constexpr (size == 8) /* so many send nothing else */
+        if (senders == 8)
+            what("concurrentqueue", false, Type<Concurrent<size, 8>>());
 #endif
 }
 

@@ -54,6 +54,7 @@ Histogram delays(const char *name, Shape shape, std::chrono::milliseconds durati
         Histogram times;
     };
     Queue queue;
+    warm_up_all<Queue, Message8>(queue, shape);
     auto seen = std::make_unique<Line[]>(shape.receivers);
     std::atomic<unsigned> sending{shape.senders};
     Crowd crowd(shape);
@@ -88,7 +89,7 @@ Histogram delays(const char *name, Shape shape, std::chrono::milliseconds durati
     };
     crowd.run(send, recv, duration);
     if (crowd.received() == 0)
-        give_up(name, "nobody received anything");
+        fail(name, "nobody received anything");
     Histogram all;
     for (unsigned i = 0; i < shape.receivers; i++)
         all.add(seen[i].times);

@@ -13,6 +13,13 @@ namespace
 
 constexpr uint64_t trips = 20000;
 
+/* Both ends of it: an answer to an earlier question would come too soon. */
+template <size_t size> void check_answer(const Message<size> &message, uint64_t wanted)
+{
+    if (message.number != wanted || !is_whole(message))
+        give_up("trip", "an answer is not what was asked");
+}
+
 template <class Queue, size_t size> double trip_ns()
 {
     Queue there, back;
@@ -20,9 +27,11 @@ template <class Queue, size_t size> double trip_ns()
     warm_up<Queue, size>(back);
     auto ask = [&] {
         Message<size> message = {};
-        for (uint64_t i = 0; i < trips; i++) {
+        for (uint64_t i = 1; i <= trips; i++) {
+            set_number(message, i);
             there.send(message);
             back.recv(message);
+            check_answer(message, i);
         }
     };
     auto answer = [&] {
@@ -97,9 +106,11 @@ template <class Queue> double many_trip_ns()
         typename Queue::Receiver receiver(back);
         Message8 message = {};
         self.begin();
-        for (uint64_t i = 0; i < trips; i++) {
+        for (uint64_t i = 1; i <= trips; i++) {
+            set_number(message, i);
             sender.send(message);
             receiver.recv(message);
+            check_answer(message, i);
         }
         self.end();
     };
