@@ -31,7 +31,8 @@ struct Sample {
     double figure;
     std::shared_ptr<const Histogram> times; /* in nanoseconds, where there are many; or NULL */
 
-    Sample(double one) : figure(one)
+    Sample(double one, std::shared_ptr<const Histogram> many = nullptr)
+        : figure(one), times(std::move(many))
     {
     }
     /* The figure is the time that this share of all does not exceed. */
