@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bench.h"
+#include "pair.h"
 #include "results.h"
 #include "runner.h"
 
@@ -7,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <getopt.h>
 #include <regex>
 #include <string>
@@ -146,6 +148,16 @@ int main(int count, char **arguments)
         for (const Case *one : chosen)
             std::printf("%s: %s\n", one->name.c_str(), one->title.c_str());
         return 0;
+    }
+    if (two_cores().first == two_cores().second) {
+        std::printf("SKIP: this may use one processor only, and what passes from one to another "
+                    "takes two\n");
+        return 77;
+    }
+    /* Not after all has been measured. */
+    if (!options.json.empty() && !std::ofstream(options.json, std::ios::app)) {
+        std::fprintf(stderr, "bench: %s: %s\n", options.json.c_str(), std::strerror(errno));
+        return 1;
     }
     Results results;
     results.began = std::time(nullptr);

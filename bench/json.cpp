@@ -93,6 +93,7 @@ json of(const Outcome &outcome)
                    {"batch", one.batch},
                    {"better", better[static_cast<int>(one.better)]},
                    {"repeated", outcome.repeated},
+                   {"unsteady", outcome.unsteady},
                    {"floor", floor_of(outcome.figures(floor_trip), outcome.figures(floor_line))},
                    {"contenders", contenders},
                    {"failed", failed},
@@ -121,6 +122,7 @@ json machine()
     uname(&system);
     return {{"cpu", cpu_model()},
             {"cores", {two_cores().first, two_cores().second}},
+            {"one_core", share_a_core()},
             {"kernel", std::string(system.sysname) + " " + system.release},
             {"libc", std::string("glibc ") + gnu_get_libc_version()}};
 }

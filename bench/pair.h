@@ -11,6 +11,8 @@ struct Cores {
     int first, second;
 };
 Cores two_cores();
+/* The two are hardware threads of one core, or one and the same: there was nothing better. */
+bool share_a_core();
 
 /* Which of the two is the first is for the runner to say, for a round at a time. */
 void change_sides(bool swapped);

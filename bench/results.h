@@ -30,6 +30,7 @@ struct Outcome {
     std::vector<Floor> floors;  /* one a round */
     std::vector<Series> series; /* as of->contenders */
     unsigned repeated = 0;      /* rounds that did not count, since the floor moved */
+    unsigned unsteady = 0;      /* that count though it did: it had each time */
 
     explicit Outcome(const Case &one) : of(&one), series(one.contenders.size())
     {

@@ -90,6 +90,7 @@ void run_round(Outcome &outcome, unsigned round)
             outcome.repeated++;
             continue;
         }
+        outcome.unsteady += has_moved(before, after);
         outcome.floors.push_back(between(before, after));
         for (size_t i = 0; i < samples.size(); i++) {
             Series &series = outcome.series[i];

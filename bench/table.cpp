@@ -54,9 +54,9 @@ void print_case(const Outcome &outcome)
     const std::vector<double> lead = outcome.lead();
     if (!lead.empty()) {
         const Spread times = spread_of(lead);
-        std::printf("  best peer (%s) / ours: %s (%s to %s)%s;", outcome.best()->name.c_str(),
+        std::printf("  best peer of each round / ours: %s (%s to %s; by the median: %s)%s;",
                     number(times.median).c_str(), number(times.least).c_str(),
-                    number(times.most).c_str(),
+                    number(times.most).c_str(), outcome.best()->name.c_str(),
                     one.better == Better::more ? ", upside down, since more is better" : "");
     } else {
         std::printf(" ");
@@ -65,6 +65,8 @@ void print_case(const Outcome &outcome)
                 number(line.median).c_str(), outcome.rounds());
     if (outcome.repeated)
         std::printf(", %u more did not count: the floor moved", outcome.repeated);
+    if (outcome.unsteady)
+        std::printf(", but it did in %u of these, too", outcome.unsteady);
     std::printf("\n");
 }
 
@@ -94,6 +96,9 @@ void print_table(const Results &results)
                 met, verdicts.size(), number(trip.median).c_str(), number(trip.least).c_str(),
                 number(trip.most).c_str(), number(line.median).c_str(), number(line.least).c_str(),
                 number(line.most).c_str());
+    if (share_a_core())
+        std::printf("NOTE: both processors are hardware threads of one core: to them a line does "
+                    "not cross, and nothing here is about two cores\n");
     if (!results.is_complete)
         std::printf("INCOMPLETE: stopped after %.0f s; there should have been %u rounds\n",
                     results.took_s, results.rounds);
