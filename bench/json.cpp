@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <gnu/libc-version.h>
 #include <sys/utsname.h>
@@ -121,7 +122,9 @@ json machine()
     utsname system;
     uname(&system);
     return {{"cpu", cpu_model()},
-            {"cores", {two_cores().first, two_cores().second}},
+            {"cores",
+             {std::min(two_cores().first, two_cores().second),
+              std::max(two_cores().first, two_cores().second)}},
             {"one_core", share_a_core()},
             {"kernel", std::string(system.sysname) + " " + system.release},
             {"libc", std::string("glibc ") + gnu_get_libc_version()}};

@@ -61,8 +61,8 @@ void print_case(const Outcome &outcome)
     } else {
         std::printf(" ");
     }
-    std::printf(" floor: round trip %s, line %s ns; %zu rounds", number(trip.median).c_str(),
-                number(line.median).c_str(), outcome.rounds());
+    std::printf(" floor: round trip %s, line %s ns; %zu round%s", number(trip.median).c_str(),
+                number(line.median).c_str(), outcome.rounds(), outcome.rounds() == 1 ? "" : "s");
     if (outcome.repeated)
         std::printf(", %u more did not count: the floor moved", outcome.repeated);
     if (outcome.unsteady)

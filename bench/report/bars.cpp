@@ -80,7 +80,8 @@ void logarithmic_axis(Canvas &canvas, const std::vector<Bar> &all)
                       " nohead back linewidth 0.7 linecolor " + rgb(ink::grid);
         if (to - from < 6 || (power - from) % 2 == 0)
             canvas.label(power < 4 ? plain(std::pow(10, power)) : brief(std::pow(10, power)),
-                         x + ", graph 0 offset 0, -0.7", Align::center, 10, ink::quiet);
+                         x + ", graph 0 offset 0, -0.7", power == to ? Align::right : Align::center,
+                         10, ink::quiet);
     }
 }
 

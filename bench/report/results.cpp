@@ -32,7 +32,8 @@ void name_for_people(Results &results)
             bool is_called_ours =
                 one.name.compare(0, 4, "ours") == 0 &&
                 (one.name.size() == 4 || one.name[4] == ',' || one.name[4] == ' ');
-            if (is_called_ours && (one.role == Role::ours || one.role == Role::variant))
+            if (is_called_ours &&
+                (one.role == Role::ours || one.role == Role::variant || one.role == Role::note))
                 one.name.replace(0, 4, "ringbox");
             if (!one.keeps_order)
                 one.name += "*";

@@ -13,11 +13,11 @@ namespace report
 namespace
 {
 
-/* As they are in the file, to six digits. */
+/* As they are in the file, to six digits or to the unit. */
 std::string raw(double value)
 {
     char text[64];
-    std::snprintf(text, sizeof text, "%.6g", value);
+    std::snprintf(text, sizeof text, value < 1e6 ? "%.6g" : "%.0f", value);
     return text;
 }
 
@@ -84,6 +84,22 @@ std::string every_number_row(const Case &c, const std::string &of, const std::st
            cell(values_of(spread)) + "</tr>\n";
 }
 
+typedef std::map<double, std::string> Ranks; /* by how rare what lies beyond is */
+
+std::string percentiles_row(const std::string &whose, const Percentiles &all, const Ranks &ranks)
+{
+    const std::map<double, double> points(all.points.begin(), all.points.end());
+    std::string row = "<tr>" + first(whose);
+    for (const auto &rank : ranks) {
+        const auto at = points.find(rank.first);
+        const bool few = all.count < rank.first;
+        row += at == points.end()
+                   ? cell("", "n")
+                   : cell(raw(at->second) + (few ? " \xE2\x80\xA0" : ""), few ? "n few" : "n");
+    }
+    return row + cell(raw(all.max), "n") + cell(plain(all.count), "n") + "</tr>\n";
+}
+
 } // namespace
 
 std::vector<std::string> contenders_of(const Cases &cases)
@@ -141,7 +157,7 @@ std::string medians_table(const std::string &title, const Cases &cases)
 
 std::string percentiles_table(const std::string &title, const Cases &cases)
 {
-    std::map<double, std::string> ranks; /* by how rare what lies beyond is */
+    Ranks ranks;
     for (const Case *c : cases)
         for (const Contender &one : c->contenders)
             if (one.percentiles)
@@ -149,29 +165,22 @@ std::string percentiles_table(const std::string &title, const Cases &cases)
                     ranks[one.percentiles->points[i].first] = one.percentiles->names[i];
     if (ranks.empty())
         return "";
-    std::vector<std::string> columns_head = {"case", "contender"};
+    std::vector<std::string> columns_head = {"contender"};
     for (const auto &rank : ranks)
         columns_head.push_back(rank.second.substr(1) + "%");
     columns_head.insert(columns_head.end(), {"greatest", "samples"});
-    std::string rows = head(columns_head) + "<tbody>\n";
-    for (const Case *c : cases)
-        for (const Contender &one : c->contenders) {
-            if (!one.percentiles)
-                continue;
-            std::map<double, double> points(one.percentiles->points.begin(),
-                                            one.percentiles->points.end());
-            rows += "<tr>" + first(c->title) + cell(html(one.name));
-            for (const auto &rank : ranks) {
-                auto at = points.find(rank.first);
-                bool few = one.percentiles->count < rank.first;
-                rows += at == points.end() ? cell("", "n")
-                                           : cell(raw(at->second) + (few ? " \xE2\x80\xA0" : ""),
-                                                  few ? "n few" : "n");
-            }
-            rows += cell(raw(one.percentiles->max), "n") +
-                    cell(plain(one.percentiles->count), "n") + "</tr>\n";
-        }
-    return framed(title, rows + "</tbody>") +
+    std::string rows = head(columns_head);
+    for (const Case *c : cases) {
+        std::string of_case;
+        for (const Contender &one : c->contenders)
+            if (one.percentiles)
+                of_case += percentiles_row(one.name, *one.percentiles, ranks);
+        if (!of_case.empty())
+            rows += "<tbody>\n<tr><th scope=\"rowgroup\" colspan=\"" +
+                    std::to_string(columns_head.size()) + "\">" + html(c->title) + "</th></tr>\n" +
+                    of_case + "</tbody>\n";
+    }
+    return framed(title, rows) +
            "<p class=\"note\">In ns. \xE2\x80\xA0: fewer samples than it takes for one to lie "
            "beyond; not drawn.</p>\n";
 }
