@@ -96,6 +96,10 @@ void print_table(const Results &results)
                 met, verdicts.size(), number(trip.median).c_str(), number(trip.least).c_str(),
                 number(trip.most).c_str(), number(line.median).c_str(), number(line.least).c_str(),
                 number(line.most).c_str());
+    for (const Peer &one : peers())
+        if (!one.is_present)
+            std::printf("MISSING: %s, which was not installed when this was built\n",
+                        one.name.c_str());
     if (share_a_core())
         std::printf("NOTE: both processors are hardware threads of one core: to them a line does "
                     "not cross, and nothing here is about two cores\n");
