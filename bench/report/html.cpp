@@ -71,7 +71,8 @@ std::string facts(const Results &results)
             (builds.empty() ? "" : "; ") + build.name + ": " + build.compiler + " " + build.flags;
     return "<dl class=\"facts\">\n" +
            fact("Machine", html(results.cpu) + ", cores " +
-                               html(cores.empty() ? "unknown" : cores) + ", " +
+                               html(cores.empty() ? "unknown" : cores) +
+                               (results.one_core ? " (threads of one core)" : "") + ", " +
                                html(results.kernel) + ", " + html(results.libc)) +
            fact("Floor", html(floor_text(results.floor))) +
            fact("Run", "<code>" + html(results.command) + "</code> (" + html(results.mode) +
@@ -113,7 +114,9 @@ std::string repeated(const Results &results)
     std::vector<std::string> cases;
     for (const Case &c : results.cases)
         if (c.repeated > 0)
-            cases.push_back(html(c.title) + ": " + plain(c.repeated));
+            cases.push_back(
+                html(c.title) + ": " + plain(c.repeated) +
+                (c.unsteady > 0 ? "; and " + plain(c.unsteady) + " count all the same" : ""));
     return cases.empty()
                ? paragraph("No round had to be repeated.")
                : paragraph("Rounds that were repeated, for the floor had moved meanwhile:") +
@@ -212,7 +215,7 @@ std::string how(const Results &results)
                "because such machines change from minute to minute: so times of two runs say "
                "little beside each other, and ratios within a round say more. Each number is "
                "the median of the rounds, with the least and the greatest. The best peer is "
-               "the best of its round among those that keep the order.") +
+               "the best of its round, also of those that may reorder messages (*).") +
            repeated(results) + "<h3>Peers</h3>\n" + peers(results) + "</section>\n";
 }
 

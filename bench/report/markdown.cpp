@@ -36,6 +36,8 @@ std::string source(const Results &results)
                        markdown_cell(results.commit) + ", on " + markdown_cell(results.cpu);
     for (size_t i = 0; i < results.cores.size(); i++)
         text += (i ? " and " : ", cores ") + std::to_string(results.cores[i]);
+    if (results.one_core)
+        text += " (threads of one core)";
     text += ", " + markdown_cell(results.kernel) + ", " + markdown_cell(results.libc);
     for (size_t i = 0; i < results.builds.size() && i < 1; i++)
         text +=

@@ -232,6 +232,7 @@ Case read_case(const Place &from)
     c.receivers = from["receivers"].number_or(0);
     c.batch = from["batch"].number_or(0);
     c.repeated = from["repeated"].number_or(0);
+    c.unsteady = from["unsteady"].number_or(0);
     c.better = read_better(from["better"]);
     c.floor = read_floor(from["floor"]);
     for (const Place &contender : from["contenders"].list())
@@ -256,6 +257,7 @@ void read_head(const Place &from, Results &results)
         results.libc = machine["libc"].text_or("unknown");
         for (const Place &core : machine["cores"].list())
             results.cores.push_back(static_cast<int>(core.number()));
+        results.one_core = machine["one_core"].truth_or(false);
     }
     for (const Place &build : from["builds"].list())
         results.builds.push_back(

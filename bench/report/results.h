@@ -46,7 +46,8 @@ enum class Better { less, more, none };
 struct Case {
     std::string group, name, title, unit, kind;
     double size = 0, senders = 0, receivers = 0, batch = 0; /* 0: it has none */
-    double repeated = 0;
+    double repeated = 0,
+           unsteady = 0; /* rounds that do not count, and that do, though the floor moved */
     Better better = Better::less;
     Floor floor;
     std::vector<Contender> contenders;
@@ -77,6 +78,7 @@ struct Results {
     bool complete = false;
     std::string cpu, kernel, libc;
     std::vector<int> cores;
+    bool one_core = false; /* these are hardware threads of one */
     std::vector<Build> builds;
     std::vector<Peer> peers;
     Floor floor;
