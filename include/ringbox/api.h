@@ -5,6 +5,9 @@
 
 #define RBX_API __attribute__((visibility("default")))
 
+/* As malloc() aligns, and the stack. */
+#define RBX_ALIGNED __attribute__((aligned(16)))
+
 #ifdef __cplusplus
 #define RBX_BEGIN_DECLS extern "C" {
 #define RBX_END_DECLS }

@@ -328,12 +328,16 @@ struct rbx_poll; /* an endpoint's descriptor (poll.h) */
 /*
  * The endpoints. Yours to place (and to zero, where one may be closed that was never opened), else
  * only for the calls here and in message.h: the hot ones are inline, so the layout is public.
+ *
+ * Aligned, since compilers write neighbouring words in one store: where that crosses into another
+ * line, whoever reads one of them again waits until all stores before it have left the core, and so
+ * for the other core to give its line up.
  */
 typedef struct rbx_tx {
     union {
         struct rbx_spsc_tx spsc;
         struct rbx_mpmc_end mpmc;
-    };
+    } RBX_ALIGNED;
     struct rbx_frame frame;
     uint32_t hold;
     rbx_ring_kind kind;
@@ -351,7 +355,7 @@ typedef struct rbx_rx {
     union {
         struct rbx_spsc_rx spsc;
         struct rbx_mpmc_end mpmc;
-    };
+    } RBX_ALIGNED;
     struct rbx_frame frame;
     uint32_t hold;
     rbx_ring_kind kind;
