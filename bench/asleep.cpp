@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Where the receiver sleeps and has to be woken: there and back, and what the call costs that
- * wakes; and one process to another, for those that sleep and for those that poll.
+ * Where the receiver sleeps and has to be woken: there and back, what the call costs that wakes,
+ * and messages that come at a rate; and one process to another, for those that sleep and for those
+ * that poll.
  */
 #include "case.h"
 #include "processes.h"
@@ -86,6 +87,51 @@ template <class Way, size_t size> Sample wake(Apart apart)
     return {std::make_shared<Histogram>(*times), 0.5};
 }
 
+/* As in rate.cpp: from when a message was due, which was fixed beforehand and is its number. */
+template <class Way, size_t size> Sample delays(Apart apart, double interval_ns)
+{
+    constexpr double duration_ns = 200e6;
+    const auto messages = static_cast<uint64_t>(duration_ns / interval_ns);
+    Shared<Histogram> times;
+    Way way;
+    const std::string why = run_apart(
+        apart,
+        [&](Side &side) {
+            typename Way::Sender sender(way);
+            Message<size> message = {};
+            side.meet();
+            warm_up_sender<Way, size>(sender, message, few);
+            side.meet();
+            const double begun = now_ns() + interval_ns;
+            for (uint64_t i = 0; i < messages; i++) {
+                const auto due =
+                    static_cast<uint64_t>(begun + static_cast<double>(i) * interval_ns);
+                while (stamp_ns() < due)
+                    relax();
+                set_number(message, due);
+                sender.send(message);
+            }
+            side.meet();
+        },
+        [&](Side &side) {
+            typename Way::Receiver receiver(way);
+            Message<size> message;
+            side.meet();
+            warm_up_receiver<Way, size>(receiver, message, few);
+            side.meet();
+            for (uint64_t i = 0, last = 0; i < messages; i++, last = message.number) {
+                receiver.recv(message);
+                times->add(stamp_ns() - message.number);
+                if (message.number <= last || !is_whole(message))
+                    wrong_contents(i);
+            }
+            side.meet();
+        });
+    if (!why.empty())
+        throw std::runtime_error(why);
+    return {std::make_shared<Histogram>(*times), 0.5};
+}
+
 template <class Way, size_t size> Sample stream(Apart apart, uint64_t most)
 {
     return figure_of(stream_apart<Way, size>(apart, worth_of(size, most)));
@@ -121,6 +167,31 @@ void add_trip(Apart apart)
     aim(what + ", never spinning: ours / best other", one.name, "ours, never spinning", best_peer,
         at_most(0.8));
     aim(what + ", by default: ours / best other", one.name, "ours", best_peer, at_most(0.8));
+}
+
+/* Every 100 us the receiver has fallen asleep again, unless it spins; every 10 us it need not. */
+void add_rates(Apart apart)
+{
+    const std::string where = between(apart);
+    Case &asleep = add("rate", "rate/" + where + "/10k",
+                       "24-byte messages, 10k a second, between " + where +
+                           " that sleep: from when each is due until it is received",
+                       "ns", 24);
+    sleepers::for_each_sleeper<24>([&](auto type) {
+        typedef typename decltype(type)::type Way;
+        asleep.contend(Way::name, sleeping_role_of<Way>(),
+                       [=] { return delays<Way, 24>(apart, 100000); });
+    });
+    Case &awake = add("rate", "rate/" + where + "/100k",
+                      "24-byte messages, 100k a second, between " + where +
+                          " that poll: from when each is due until it is received",
+                      "ns", 24);
+    awake.contend("ours", Role::ours,
+                  [=] { return delays<sleepers::OursDefault<24>, 24>(apart, 10000); });
+    sleepers::for_each_poller<24>([&](auto type) {
+        typedef typename decltype(type)::type Way;
+        awake.contend(Way::name, role_of<Way>(), [=] { return delays<Way, 24>(apart, 10000); });
+    });
 }
 
 void add_wake()
@@ -166,6 +237,8 @@ int added = [] {
     add_trip(Apart::THREADS);
     add_trip(Apart::PROCESSES);
     add_wake();
+    add_rates(Apart::THREADS);
+    add_rates(Apart::PROCESSES);
     add_stream<24>(true);
     add_stream<248>(false);
     add_stream<1024>(false);
