@@ -224,11 +224,12 @@ static bool ends_well(pid_t pid)
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-/* Asks until the server has that to say. */
-static void await(const char *path, const char *what)
+/* Asks until the server has that to say, or has it no more. */
+static void await(const char *path, const char *what, bool is_said)
 {
     char said[LINE];
-    while (ask(path, "how many?", said, sizeof said) == 0 && !strstr(said, what))
+    while (ask(path, "how many?", said, sizeof said) == 0 &&
+           (strstr(said, what) != NULL) != is_said)
         usleep(1000);
     printf("the server says: %s", said);
 }
@@ -250,11 +251,12 @@ static int tour(void)
     printf("a server waits for a socket and two rings, asleep in one epoll_wait\n");
     pid_t endless = start("feed", ring[0], "1000000000");
     bool is_well = ends_well(start("feed", ring[1], "5000"));
-    await(path, "orders 5000, deaths 0");
+    await(path, "orders 5000, deaths 0", true);
+    await(path, "ticks 0, ", false); /* who has sent has an end, of whose death it is to hear */
     kill(endless, SIGKILL);
     waitpid(endless, NULL, 0);
     printf("who fed the ticks was killed\n");
-    await(path, "deaths 1; ");
+    await(path, "deaths 1; ", true);
     is_well &= ends_well(start("feed", ring[0], "20000"));
     printf("a successor came, and went on where the dead one had stopped\n");
     is_well &= ask(path, "stop", said, sizeof said) == 0 && ends_well(server);
