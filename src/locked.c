@@ -319,6 +319,10 @@ static int wait_for(struct rbx_end end, rbx_bell *bell, const rbx_atomic64 *word
         const struct rbx_watched watched = {word, seen};
         const struct rbx_awaited awaited = {.words = &watched, .count = 1};
         int err = rbx_end_wait(end, bell, &awaited, RBX_SLICE_NS, timeout_ns, deadline, patience);
+        /* A shutdown says so in `closed` first: to try again for a bell that lies would not end. */
+        if (err == 0 && rbx_load_acquire(&bell->bits) & RBX_BELL_SHUT &&
+            !rbx_load_acquire(&ring->locked->closed))
+            return rbx_ring_damaged(ring);
         if (err == 0)
             return 0;
         uint32_t death = forsaken(ring, end.which, *mourned);
