@@ -173,14 +173,14 @@ static int arm(struct rbx_poll *poll)
     rbx_peers_hear(&poll->peers);
     for (int looks = 0; looks < LOOKS; looks++) {
         uint64_t deadline = UINT64_MAX;
-        rbx_arm_announce(armed);
-        rbx_arm_fence(armed, 1);
-        uint64_t now = rbx_clock_monotonic();
-        if (rbx_arm_holds(armed) && !mind_the_dead(poll, now, &deadline)) {
-            look_once_more(poll, was_armed, before, now, &deadline);
-            return wait_for_bell(poll, deadline);
+        if (rbx_arm(armed)) {
+            uint64_t now = rbx_clock_monotonic();
+            if (!mind_the_dead(poll, now, &deadline)) {
+                look_once_more(poll, was_armed, before, now, &deadline);
+                return wait_for_bell(poll, deadline);
+            }
+            rbx_arm_disarm(armed);
         }
-        rbx_arm_disarm(armed);
         was_armed = false;
         if (rbx_arm_is_ready(armed))
             break;

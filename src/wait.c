@@ -63,9 +63,16 @@ bool rbx_bell_fence(rbx_bell *bell)
     return rbx_bell_fence_all(&bell, 1);
 }
 
-void rbx_bell_announce(rbx_bell *bell)
+uint32_t rbx_bell_announce(rbx_bell *bell)
 {
-    rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP);
+    return rbx_or_seq_cst(&bell->bits, RBX_BELL_ASLEEP) | RBX_BELL_ASLEEP;
+}
+
+bool rbx_bell_is_unrung(const rbx_bell *bell, uint32_t *bits)
+{
+    uint32_t announced = *bits;
+    *bits = rbx_load_relaxed(&bell->bits); /* after the fence */
+    return ((*bits ^ announced) & (RBX_BELL_ASLEEP | ~RBX_BELL_STATE)) == 0;
 }
 
 void rbx_bell_retract(rbx_bell *bell, bool shared)
@@ -173,11 +180,10 @@ static int sleep_until(const struct wait *wait, uint64_t until, rbx_patience *pa
     rbx_bell *bell = wait->bell;
     for (;;) {
         uint64_t first = earlier(rbx_clock_monotonic() + RBX_FIRST_SLEEP_NS, until);
-        rbx_bell_announce(bell);
+        uint32_t bits = rbx_bell_announce(bell);
         (void)rbx_bell_fence(bell); /* if not certain, so much the more the first sleep is short */
         int err = 0;
-        uint32_t bits = rbx_load_relaxed(&bell->bits);
-        if (!is_over(wait) && bits & RBX_BELL_ASLEEP) {
+        if (rbx_bell_is_unrung(bell, &bits) && !is_over(wait)) {
             patience->sleeps++;
             err = rbx_futex_wait(&bell->bits, bits, first, patience->in_process);
             if (err == -ETIMEDOUT && first < until && !is_over(wait))

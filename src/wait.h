@@ -66,9 +66,14 @@ struct rbx_awaited {
 /* Relaxed: who waited looks again, with the order that it needs. */
 bool rbx_wait_is_over(const rbx_bell *bell, const struct rbx_awaited *awaited);
 
-/* How a sleep of many bells begins and ends; in between come rbx_bell_fence_all and a second
-   look. */
-void rbx_bell_announce(rbx_bell *bell);
+/*
+ * How a sleep begins and ends. What the bell says with the announcement is what the second look,
+ * after rbx_bell_fence_all, must find, but for who must fence: another's ASLEEP, after a ring, is no
+ * announcement of this sleeper's, and publishers need not have seen it. `bits` then says what to
+ * sleep on.
+ */
+uint32_t rbx_bell_announce(rbx_bell *bell);
+bool rbx_bell_is_unrung(const rbx_bell *bell, uint32_t *bits);
 void rbx_bell_retract(rbx_bell *bell, bool shared);
 
 /*

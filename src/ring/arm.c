@@ -78,7 +78,7 @@ bool rbx_arm_is_over(const struct rbx_armed *armed)
 
 void rbx_arm_announce(struct rbx_armed *armed)
 {
-    rbx_bell_announce(armed->outlook.bell);
+    armed->value = rbx_bell_announce(armed->outlook.bell);
 }
 
 void rbx_arm_fence(struct rbx_armed *armed, unsigned count)
@@ -93,8 +93,7 @@ bool rbx_arm_holds(struct rbx_armed *armed)
 {
     rbx_bell *bell = armed->outlook.bell;
     armed->word = &bell->bits;
-    armed->value = rbx_load_relaxed(&bell->bits);
-    return !rbx_arm_is_over(armed) && armed->value & RBX_BELL_ASLEEP;
+    return rbx_bell_is_unrung(bell, &armed->value) && !rbx_arm_is_over(armed);
 }
 
 void rbx_arm_disarm(struct rbx_armed *armed)

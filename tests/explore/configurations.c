@@ -99,6 +99,12 @@ const struct configuration configurations[] = {
     {"a receiver that sleeps, and one that leaves",
      ROLES(SENDER(SEND, SEND), RECEIVER(RECV_WAITING), RECEIVER(RECV_FOR_A_WHILE)), .slots = 2,
      .timeouts = 1},
+    {"two receivers that sleep, and one dies", /* nobody waits for what it takes along */
+     ROLES(SENDER(SEND, SEND), RECEIVER(RECV_WAITING), RECEIVER(RECV_WAITING)), .slots = 2,
+     MORTAL(1)},
+    {"two receivers that sleep armed, and one dies",
+     ROLES(SENDER(SEND, SEND), RECEIVER(RECV_ARMED), RECEIVER(RECV_ARMED)), .slots = 2, MORTAL(1),
+     .is_large = true},
     {"two senders that sleep",
      ROLES(SENDER(SEND_WAITING), SENDER(SEND_WAITING), RECEIVER(RECV_WAITING, RECV_WAITING)),
      .is_large = true},

@@ -138,6 +138,7 @@ bool rbx_thread_fence_others(void)
     if (!exploring || mutant == MUTANT_NO_MEMBARRIER)
         return true;
     look_no_more();
+    meet_fate();
     take_turn(word_of_fences(), WRITES);
     if (telling)
         tell("asks all to fence", NO_WORD, 0);

@@ -19,7 +19,7 @@
  *     try              rbx_arm_is_ready, or what the call found
  *     announce         rbx_bell_announce
  *     fence            rbx_bell_fence_all
- *     holds            rbx_arm_holds, and the same in sleep_until of src/wait.c
+ *     holds            rbx_bell_is_unrung, then rbx_arm_is_over or is_over of src/wait.c
  *     doze             rbx_futex_wait; of several bells rbx_futex_wait_any
  *     awake            the rest of sleep_until, of src/wait.c or of src/any.c
  *     disarm           rbx_arm_disarm, rbx_bell_retract
@@ -30,10 +30,9 @@
  *     (RBX_FIRST_SLEEP_NS is longer than that takes);
  *   - when a sender has died, any sleep may end (RBX_SLICE_NS).
  *
- * FIRST is needed, too, when a sleeper dies who shares the bell: he announces
- * himself, after a ring for others, and dies before his membarrier; another has
- * announced himself before that ring, reads the bell after it, and takes the dead
- * one's ASLEEP for his own, which a publisher need not have seen.
+ * Who shares a bell does not take another's ASLEEP for his own: one who dies may
+ * have announced himself after a ring, and not come to his membarrier, so that
+ * publishers need not have seen it.
  *
  * Not here: spinning; a sleep on several bells where the kernel has no
  * futex_waitv, which is made of short naps; a count of rings that wraps.
@@ -60,7 +59,6 @@
  *   LEAVES=n      so many sleeps of the last receiver end early (a time-out, a
  *                 signal), and he goes away or comes back
  *   VICTIM=n      this one may die at any step: a sender, or SENDERS + a receiver
- *                 (that with FIRST)
  *
  * Mutants, each of which breaks a property:
  *
@@ -79,8 +77,8 @@
  *   MUTANT_13  a bell that needs no membarrier stands for all (with ANY)
  *   MUTANT_14  membarrier for the last bell before the last announcement
  *   MUTANT_15  only the first of several ends is looked at
- *   MUTANT_16  no sleep is interrupted once (with VICTIM, a sleeper)
- *   MUTANT_17  likewise (with REFUSES)
+ *   MUTANT_16  who finds the bell say ASLEEP sleeps (with VICTIM, a sleeper)
+ *   MUTANT_17  no sleep is interrupted once (with REFUSES)
  *   MUTANT_18  likewise (with LATE)
  *   MUTANT_19  likewise (with LEFT_OUT)
  *   MUTANT_20  a death of a sender ends no sleep
@@ -130,6 +128,7 @@
 #define SLEEPER_BARE 4
 #define RUNG 8
 #define STATE 7
+#define UNRUNG(bits) ((bits) & ~(PUBLISHER_FENCES | SLEEPER_BARE))
 
 byte bits[BELLS];
 byte shown[BELLS]; /* places that everybody can see published */
@@ -339,6 +338,7 @@ announce_late:
 		EACH(b, fence);
 #endif
 		bits[b] = bits[b] | ASLEEP;
+		value[b] = bits[b];
 		b++;
 #ifdef MUTANT_14
 		if
@@ -388,7 +388,11 @@ barrier: atomic { /* one processor after another */
 			s = 0;
 #ifdef MUTANT_14
 			if
-			:: SEVERAL(me) -> bits[1] = bits[1] | ASLEEP; b = 0; goto holds
+			:: SEVERAL(me) ->
+				bits[1] = bits[1] | ASLEEP;
+				value[1] = bits[1];
+				b = 0;
+				goto holds
 			:: else
 			fi;
 #endif
@@ -426,14 +430,18 @@ holds:	atomic {
 		:: else
 		fi;
 #endif
-		value[b] = bits[b]
+		if
+#ifdef MUTANT_16
+		:: (bits[b] & ASLEEP) == 0 -> goto awake
+#elif !defined(MUTANT_1)
+		:: UNRUNG(bits[b]) != UNRUNG(value[b]) -> goto awake
+#endif
+		:: else -> value[b] = bits[b]
+		fi
 	};
 	atomic {
 		if
 		:: THERE(b, at[b]) -> goto awake
-#ifndef MUTANT_1
-		:: (value[b] & ASLEEP) == 0 -> goto awake
-#endif
 		:: else -> b++; goto holds
 		fi
 	};
@@ -458,8 +466,8 @@ doze:	atomic { /* those of several are queued in turn: a ring meanwhile is seen 
 asleep:	atomic {
 		if
 		:: woken & BIT(me)
-#if defined(FIRST) && !defined(MUTANT_16) && !defined(MUTANT_17) && \
-    !defined(MUTANT_18) && !defined(MUTANT_19)
+#if defined(FIRST) && !defined(MUTANT_17) && !defined(MUTANT_18) && \
+    !defined(MUTANT_19)
 		:: !looked && !(woken & BIT(me)) && ALL_EMPTY ->
 			looked = true;
 			unqueue(me);

@@ -14,10 +14,25 @@
 
 #include "many.h"
 #include "os/clock.h"
+#include "wait.h"
 
 SUITES(wait, 60);
 
 #define MS UINT64_C(1000000)
+
+/* --- Bells that are shared --- */
+
+Test(wait, an_announcement_is_over_once_the_bell_has_rung_whoever_announces_himself_then)
+{
+    rbx_bell bell = {0};
+    uint32_t bits = rbx_bell_announce(&bell);
+    rbx_or_seq_cst(&bell.bits, RBX_BELL_PUBLISHER_FENCES); /* somebody joins */
+    cr_assert(rbx_bell_is_unrung(&bell, &bits));
+    cr_assert_eq(bits, RBX_BELL_ASLEEP | RBX_BELL_PUBLISHER_FENCES);
+    cr_assert(rbx_bell_ring(&bell, true));
+    (void)rbx_bell_announce(&bell);
+    cr_assert_not(rbx_bell_is_unrung(&bell, &bits));
+}
 
 /* --- What others have in hand --- */
 

@@ -13,6 +13,8 @@
 
 TestSuite(uring, .timeout = 60);
 
+#define TASKRUN (1U << 2) /* the kernel's: there is work left */
+
 static _Atomic uint32_t word;
 static struct rbx_uring uring;
 static int flag;
@@ -34,12 +36,13 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
         int error = errno;
         rings_meanwhile = false;
         ring();
+        /* The kernel's mark that there is work need not be visible when the word is. */
+        atomic_fetch_and(uring.sq_flags, ~TASKRUN);
         errno = error;
     }
     if (number == SYS_io_uring_enter && leaves_work) {
-        const uint32_t taskrun = 1U << 2;
         leaves_work = false;
-        atomic_fetch_or(uring.sq_flags, taskrun);
+        atomic_fetch_or(uring.sq_flags, TASKRUN);
     }
     return answer;
 }

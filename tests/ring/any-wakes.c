@@ -179,6 +179,17 @@ static void wait_for_all(struct waiter *waiter)
     }
 }
 
+/* Before anything comes, so that it must nap again and again until the end. */
+static void wait_in_vain(struct waiter *waiter)
+{
+    rbx_any ends[] = {{.rx = &waiter->rx[ALONE]}, {.rx = &waiter->rx[LOCKED]}};
+    me = waiter;
+    int ready = rbx_wait_any(ends, 2, 50000000);
+    me = NULL;
+    if (ready != -ETIMEDOUT)
+        hunt_fail("a wait for nothing answered %d: %s", ready, rbx_last_error());
+}
+
 /* --- The other sides --- */
 
 static void idle(uint32_t pause)
@@ -274,6 +285,8 @@ static void run_side(unsigned side)
         err = side == TAKER ? open_rx(&rx, own[ROOM]) : open_tx(&tx, own[side - SENDERS]);
     if (err < 0)
         hunt_fail("a side could not begin: %s", rbx_last_error());
+    if (side == WAITER && mode.refusal == NO_WAITV && err == 0 && !atomic_load(&hunt->refused))
+        wait_in_vain(&waiter);
     hunt_arrive(SIDES);
     if (hunt_is_well() && !atomic_load(&hunt->refused)) {
         me = side < SENDERS ? &waiter : NULL;
