@@ -11,6 +11,7 @@
 
 #include <ringbox/ringbox.h>
 
+#include "../support/clock.h"
 #include "stepper.h"
 
 enum {
@@ -170,7 +171,6 @@ void ledger_verdict(struct world *w);
 
 /* --- world.c: the ring, and the survivors --- */
 
-uint64_t now(void);
 void world_begin(struct world *w);
 void world_end(struct world *w);
 size_t message_size(const struct world *w);

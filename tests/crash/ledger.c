@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../support/chance.h"
 #include "crash.h"
 
 void blame(struct world *w, const char *format, ...)
@@ -26,13 +27,6 @@ void blame(struct world *w, const char *format, ...)
 }
 
 /* --- Messages --- */
-
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-    return x ^ (x >> 31);
-}
 
 /* All of a message follows from its first word. */
 static void write_message(void *message, size_t size, uint64_t first)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "../support/chance.h"
 #include "fuzz.h"
 
 /* For an input, however slow the machine and whatever sanitizes it; the watchdog ends a hang. */
@@ -111,14 +112,6 @@ static void write_file(const uint8_t *data, size_t size)
 }
 
 /* --- Making up --- */
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
 
 /* Half of the bytes are small, as most of what is meant by them is. */
 static void make_up(unsigned long count, uint64_t seed)

@@ -30,14 +30,6 @@ enum { HEADER = 4096, WATCHDOG_S = 60, STEP_MS = 5 };
 struct stage *stage;
 static char name[64], path[128];
 
-uint64_t draw(uint64_t *state)
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
 static void pause_ms(unsigned ms)
 {
     const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
@@ -82,30 +74,30 @@ static bool catch_prey(const struct scene *scene)
 static size_t some_word(uint64_t *state)
 {
     const size_t payload = HEADER / 8, heart = 2048 / 8;
-    uint64_t where = draw(state) % 32;
+    uint64_t where = next_random(state) % 32;
     if (where == 0)
-        return (size_t)(draw(state) % payload);
+        return (size_t)(next_random(state) % payload);
     size_t most = where < 20 && prey.count - payload > heart ? heart : prey.count - payload;
-    return payload + (size_t)(draw(state) % most);
+    return payload + (size_t)(next_random(state) % most);
 }
 
 static uint64_t some_value(uint64_t *state, uint64_t was)
 {
-    switch (draw(state) % 8) {
+    switch (next_random(state) % 8) {
     case 0:
-        return draw(state);
+        return next_random(state);
     case 1:
-        return draw(state) % 1024;
+        return next_random(state) % 1024;
     case 2:
-        return was + (draw(state) % 64 << 8);
+        return was + (next_random(state) % 64 << 8);
     case 3:
-        return was - (draw(state) % 64 << 8);
+        return was - (next_random(state) % 64 << 8);
     case 4:
-        return was ^ UINT64_C(1) << draw(state) % 64;
+        return was ^ UINT64_C(1) << next_random(state) % 64;
     case 5:
-        return (was & ~UINT64_C(0xff)) | draw(state) % 8;
+        return (was & ~UINT64_C(0xff)) | next_random(state) % 8;
     case 6:
-        return (was & ~(uint64_t)UINT32_MAX) | draw(state) % 8;
+        return (was & ~(uint64_t)UINT32_MAX) | next_random(state) % 8;
     default:
         return atomic_load_explicit(&prey.words[some_word(state)], memory_order_relaxed);
     }
@@ -122,15 +114,15 @@ static void put(size_t at, uint64_t value)
 static _Noreturn void rage(uint64_t state)
 {
     while (!atomic_load(&stage->over)) {
-        for (uint64_t n = draw(&state) % 64; n > 0; n--) {
+        for (uint64_t n = next_random(&state) % 64; n > 0; n--) {
             size_t at = some_word(&state);
             put(at,
                 some_value(&state, atomic_load_explicit(&prey.words[at], memory_order_relaxed)));
         }
-        if (draw(&state) % 4 == 0)
+        if (next_random(&state) % 4 == 0)
             for (size_t at = 0; at < prey.count; at++)
                 put(at, prey.sound[at]);
-        if (draw(&state) % 4 == 0)
+        if (next_random(&state) % 4 == 0)
             pause_ms(1);
     }
     _exit(0);

@@ -10,6 +10,8 @@
 
 #include <ringbox/ringbox.h>
 
+#include "../support/chance.h"
+
 enum { VICTIMS = 4, CELL_SIZE = 200, MEMBERS = 3 };
 
 /* Out of the hostile one's reach. */
@@ -38,8 +40,5 @@ struct scene {
 extern const struct scene scenes[];
 extern const unsigned scene_count;
 extern struct stage *stage;
-
-/* The next of a sequence of numbers. */
-uint64_t draw(uint64_t *state);
 
 #endif

@@ -66,7 +66,7 @@ static void meet(void)
 static uint64_t some_time(struct victim *v)
 {
     static const uint64_t times[] = {0, 1000, 100000, MS, 20 * MS, RBX_FOREVER};
-    return times[draw(&v->random) % (sizeof times / sizeof *times)];
+    return times[next_random(&v->random) % (sizeof times / sizeof *times)];
 }
 
 /* A wait that only sleeps can be interrupted; and one that does not ends by its time-out. */
@@ -107,7 +107,7 @@ static long long send_somehow(struct victim *v, rbx_tx *tx)
 {
     char messages[BATCH * SIZE] = {0};
     void *place;
-    switch (draw(&v->random) % 5) {
+    switch (next_random(&v->random) % 5) {
     case 0:
         return try(rbx_try_send(tx, messages));
     case 1:
@@ -115,7 +115,7 @@ static long long send_somehow(struct victim *v, rbx_tx *tx)
     case 2:
         return try(rbx_send_n_for(tx, messages, BATCH, some_time(v)));
     case 3:
-        return try(rbx_try_send_n(tx, messages, 1 + draw(&v->random) % BATCH));
+        return try(rbx_try_send_n(tx, messages, 1 + next_random(&v->random) % BATCH));
     default:
         break;
     }
@@ -123,7 +123,7 @@ static long long send_somehow(struct victim *v, rbx_tx *tx)
     if (answer < 0)
         return answer;
     memset(place, 1, SIZE);
-    if (draw(&v->random) % 4 == 0 || try(rbx_commit(tx)) < 0)
+    if (next_random(&v->random) % 4 == 0 || try(rbx_commit(tx)) < 0)
         return try(rbx_abort(tx));
     return 0;
 }
@@ -132,7 +132,7 @@ static long long receive_somehow(struct victim *v, rbx_rx *rx)
 {
     char messages[BATCH * SIZE];
     const void *shown;
-    switch (draw(&v->random) % 5) {
+    switch (next_random(&v->random) % 5) {
     case 0:
         return try(rbx_try_recv(rx, messages));
     case 1:
@@ -149,7 +149,7 @@ static long long receive_somehow(struct victim *v, rbx_rx *rx)
         return n;
     for (long long i = 0; i < n; i++)
         memcpy(messages, (const char *)shown + (size_t)i * rbx_stride(rx), SIZE);
-    return try(rbx_release_n(rx, (size_t)(draw(&v->random) % (unsigned long long)(n + 1))));
+    return try(rbx_release_n(rx, (size_t)(next_random(&v->random) % (unsigned long long)(n + 1))));
 }
 
 static void look_around(struct victim *v, rbx_ring *own)
@@ -167,7 +167,7 @@ static void use_ring(struct victim *v, rbx_ring *own, bool sends)
 {
     rbx_tx tx;
     rbx_rx rx;
-    const rbx_wait_options how = {.spin_ns = draw(&v->random) % 2 ? RBX_NO_SPIN : 2000};
+    const rbx_wait_options how = {.spin_ns = next_random(&v->random) % 2 ? RBX_NO_SPIN : 2000};
     if ((sends ? try(rbx_tx_open(&tx, own)) : try(rbx_rx_open(&rx, own))) < 0) {
         usleep(1000);
         return;
@@ -177,7 +177,7 @@ static void use_ring(struct victim *v, rbx_ring *own, bool sends)
     else
         try(rbx_rx_wait_by(&rx, &how));
     /* Who finds damage opens anew, soon: it may have been put right. */
-    for (uint64_t calls = draw(&v->random) % 200; calls > 0 && !is_over(); calls--)
+    for (uint64_t calls = next_random(&v->random) % 200; calls > 0 && !is_over(); calls--)
         if ((sends ? send_somehow(v, &tx) : receive_somehow(v, &rx)) == -EPROTO && calls > 4)
             calls = 4;
     note(v, "close an endpoint");
@@ -200,7 +200,7 @@ static void suffer_by_ring(const struct scene *scene, const char *name, unsigned
         use_ring(v, own, victim % 2 == 0);
         look_around(v, own);
         rbx_ring *again;
-        if (draw(&v->random) % 4 == 0 && try(rbx_ring_open(&again, name, &options)) == 0)
+        if (next_random(&v->random) % 4 == 0 && try(rbx_ring_open(&again, name, &options)) == 0)
             try(rbx_ring_close(again));
     }
     rbx_ring_close(own);
@@ -233,7 +233,7 @@ static void suffer_by_event(const struct scene *scene, const char *name, unsigne
         _exit(5);
     meet();
     while (!is_over())
-        switch (draw(&v->random) % 5) {
+        switch (next_random(&v->random) % 5) {
         case 0:
             try(rbx_event_set(own));
             break;
@@ -263,10 +263,11 @@ static void unmake_sem(void)
 
 static void use_sem(struct victim *v, rbx_sem *own)
 {
-    uint32_t index = (uint32_t)(draw(&v->random) % MEMBERS), n = (uint32_t)(draw(&v->random) % 4);
-    uint32_t flags = draw(&v->random) % 2 ? RBX_SEM_UNDO : 0;
+    uint32_t index = (uint32_t)(next_random(&v->random) % MEMBERS),
+             n = (uint32_t)(next_random(&v->random) % 4);
+    uint32_t flags = next_random(&v->random) % 2 ? RBX_SEM_UNDO : 0;
     rbx_sem_info info;
-    switch (draw(&v->random) % 7) {
+    switch (next_random(&v->random) % 7) {
     case 0:
         try(rbx_sem_add(own, index, n));
         break;
@@ -302,7 +303,7 @@ static void suffer_by_sem(const struct scene *scene, const char *name, unsigned 
     while (!is_over()) {
         rbx_sem *again;
         use_sem(v, own);
-        if (draw(&v->random) % 64 == 0 && try(rbx_sem_open(&again, name, &options)) == 0) {
+        if (next_random(&v->random) % 64 == 0 && try(rbx_sem_open(&again, name, &options)) == 0) {
             try(rbx_sem_try_wait(again, 0, RBX_SEM_UNDO));
             try(rbx_sem_close(again));
         }
@@ -345,7 +346,7 @@ static void suffer_by_cell(const struct scene *scene, const char *name, unsigned
         _exit(5);
     meet();
     while (!is_over())
-        switch (draw(&v->random) % 4) {
+        switch (next_random(&v->random) % 4) {
         case 0:
             try(rbx_cell_snapshot(own, value));
             break;
@@ -377,7 +378,7 @@ static void unmake_lock(void)
 static void use_lock(struct victim *v, rbx_rwlock *own)
 {
     rbx_rwlock_info info;
-    switch (draw(&v->random) % 7) {
+    switch (next_random(&v->random) % 7) {
     case 0:
         try(rbx_rwlock_try_read(own));
         break;
@@ -399,7 +400,7 @@ static void use_lock(struct victim *v, rbx_rwlock *own)
     default:
         break;
     }
-    if (draw(&v->random) % 4 != 0)
+    if (next_random(&v->random) % 4 != 0)
         try(rbx_rwlock_unlock(own));
 }
 
@@ -415,7 +416,7 @@ static void suffer_by_lock(const struct scene *scene, const char *name, unsigned
     while (!is_over()) {
         if (own)
             use_lock(v, own);
-        if (own && draw(&v->random) % 64 != 0)
+        if (own && next_random(&v->random) % 64 != 0)
             continue;
         if (own) { /* not held, it is gone, whatever this says */
             try(rbx_rwlock_unlock(own));

@@ -61,9 +61,9 @@ static void wait_until(const atomic_uint *word, unsigned value)
 
 static void take_part(struct party *self, atomic_uint *gate)
 {
-    self->planned = 3 + draw(&self->random, 3);
+    self->planned = 3 + draw_from(&self->random, 3);
     self->count = self->calls = 0;
-    self->shuts_at = draw(&self->random, self->planned);
+    self->shuts_at = draw_from(&self->random, self->planned);
     if (atomic_fetch_add(gate, 1) + 1 == mode.senders + mode.receivers)
         rbx_pause(); /* the others need a moment to see that */
     wait_until(gate, mode.senders + mode.receivers);
@@ -254,7 +254,7 @@ static bool run_mode(uint64_t ns)
 {
     pthread_t threads[THREADS_MAX];
     unsigned burst = 0;
-    uint64_t begun = clock_ns();
+    uint64_t begun = now();
     bool good = true;
     atomic_store(&is_over, false);
     atomic_store(&bursts_begun, 0);
@@ -262,7 +262,7 @@ static bool run_mode(uint64_t ns)
     for (uintptr_t i = 1; i < mode.senders + mode.receivers; i++)
         if (pthread_create(&threads[i], NULL, run_thread, (void *)i) != 0)
             abort();
-    while (good && (burst == 0 || clock_ns() - begun < ns))
+    while (good && (burst == 0 || now() - begun < ns))
         good = run_burst(++burst);
     atomic_store(&is_over, true);
     atomic_store(&bursts_begun, burst + 1);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/chance.h"
 #include "os/clock.h"
 #include "puppet.h"
 
@@ -230,9 +231,9 @@ struct vandal {
 static void *spoil(void *arg)
 {
     struct vandal *vandal = arg;
-    uint64_t random = 88172645463325252U;
+    uint64_t state = 1;
     while (!atomic_load(&vandal->over)) {
-        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        uint64_t random = next_random(&state);
         rbx_atomic64 *word = word_of(vandal->pair, vandal->v, random % 20);
         if (!word)
             continue;

@@ -7,38 +7,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 _Atomic unsigned torn;
 static _Atomic uint64_t counter;
 
-uint32_t draw(uint64_t *random, uint32_t below)
-{
-    *random = *random * 6364136223846793005U + 1442695040888963407U;
-    return (uint32_t)((*random >> 33) % below);
-}
-
 /* --- Times --- */
-
-uint64_t clock_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
 
 /* Nothing of what follows is done before. */
 static uint64_t time_before(enum way way)
 {
     if (way == COUNTED)
         return atomic_fetch_add(&counter, 1) + 1;
-    uint64_t now = clock_ns();
+    uint64_t time = now();
 #if defined(__x86_64__)
     __builtin_ia32_lfence(); /* stores may wait on */
 #else
     rbx_full_fence();
 #endif
-    return now;
+    return time;
 }
 
 static uint64_t time_after(enum way way)
@@ -47,7 +33,7 @@ static uint64_t time_after(enum way way)
         return atomic_fetch_add(&counter, 1) + 1;
     if (way == FENCED)
         rbx_full_fence();
-    return clock_ns();
+    return now();
 }
 
 /* --- Calls --- */
@@ -86,7 +72,7 @@ uint64_t read_message(const struct message *message)
 /* For a moment, or not at all: a pause may take as long as a call. */
 static void idle(struct party *self, uint32_t most)
 {
-    for (uint32_t n = draw(&self->random, 3) ? 0 : draw(&self->random, most); n > 0; n--)
+    for (uint32_t n = draw_from(&self->random, 3) ? 0 : draw_from(&self->random, most); n > 0; n--)
         rbx_pause();
 }
 
@@ -94,7 +80,7 @@ static void idle(struct party *self, uint32_t most)
 static void dawdle(struct party *self)
 {
     idle(self, 8);
-    if (draw(&self->random, 16) == 0)
+    if (draw_from(&self->random, 16) == 0)
         sched_yield();
 }
 
@@ -126,7 +112,7 @@ static void claim_and(struct party *self, enum history_kind kind)
 static void send_somehow(struct party *self)
 {
     const struct message message = new_message(self);
-    switch (draw(&self->random, 6)) {
+    switch (draw_from(&self->random, 6)) {
     case 0:
         send_two(self);
         break;
@@ -159,7 +145,7 @@ static void recv_somehow(struct party *self)
 {
     struct message messages[2] = {{0, ~UINT64_C(0)}, {0, ~UINT64_C(0)}};
     ptrdiff_t n;
-    switch (draw(&self->random, 6)) {
+    switch (draw_from(&self->random, 6)) {
     case 0:
         n = rbx_try_recv_n(&self->rx, messages, 2);
         party_notes(self, HISTORY_RECV, n, read_message(&messages[0]));
@@ -205,7 +191,7 @@ static void call_once(struct party *self)
 static void date_returns(struct party *self)
 {
     rbx_full_fence();
-    uint64_t bound = clock_ns(), next = bound;
+    uint64_t bound = now(), next = bound;
     for (unsigned i = self->count; i-- > 0;) {
         if (i + 1 < self->count && self->call[i] != self->call[i + 1])
             bound = next;

@@ -20,6 +20,8 @@
 #include <ringbox/ringbox.h>
 
 #include "../explore/history.h"
+#include "../support/chance.h"
+#include "../support/clock.h"
 
 enum way { COUNTED, FENCED, FREE, WAYS };
 
@@ -49,9 +51,6 @@ struct party {
     unsigned call[LOG_MAX]; /* which it is a part of */
     char pad[128];
 };
-
-uint64_t clock_ns(void);
-uint32_t draw(uint64_t *random, uint32_t below);
 
 /* One that nobody has sent; and what was received, which must be whole: if not, `torn` says so. */
 struct message new_message(struct party *self);

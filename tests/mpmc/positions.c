@@ -9,19 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/chance.h"
 #include "puppet.h"
 
 SUITES(positions, 120);
 
 enum { ENDS = 3, MOST = 4096 };
 
-static uint64_t random_state = 88172645463325252U;
+static uint64_t random_state;
 
 static uint64_t draw(uint64_t limit)
 {
-    random_state ^= random_state << 13, random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % limit;
+    return next_random(&random_state) % limit;
 }
 
 static struct world {

@@ -26,16 +26,8 @@
 
 #include <ringbox/ringbox.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define THREADS_ONLY 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREADS_ONLY 1
-#endif
-#endif
-#ifndef THREADS_ONLY
-#define THREADS_ONLY 0
-#endif
+#include "../support/chance.h"
+#include "../support/sanitizers.h"
 
 enum { MOST_ENDS = 4, MOST_MESSAGES = 1 << 18, BATCH = 20, WATCHDOG_S = 120 };
 
@@ -87,19 +79,7 @@ static bool is_well(void)
     return atomic_load_explicit(&state->failures, memory_order_relaxed) == 0;
 }
 
-static uint32_t draw(uint64_t *random, uint32_t below)
-{
-    *random = *random * 6364136223846793005U + 1442695040888963407U;
-    return (uint32_t)((*random >> 33) % below);
-}
-
 /* --- Messages --- */
-
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 31) * 0x9e3779b97f4a7c15U;
-    return value ^ value >> 29;
-}
 
 static struct message make(uint32_t sender, uint64_t number)
 {
@@ -140,23 +120,23 @@ static rbx_wait_options some_way_to_wait(uint64_t *random)
                                             {.how = RBX_WAIT_SLEEP, .spin_ns = 1000},
                                             {.how = RBX_WAIT_YIELD},
                                             {.how = RBX_WAIT_SPIN}};
-    return ways[draw(random, sizeof ways / sizeof *ways)];
+    return ways[draw_from(random, sizeof ways / sizeof *ways)];
 }
 
 /* 1 or why not. */
 static ptrdiff_t claim_and_send(rbx_tx *tx, const struct message *message, uint64_t *random)
 {
     void *place;
-    int err = draw(random, 2) ? rbx_claim(tx, &place) : rbx_try_claim(tx, &place);
+    int err = draw_from(random, 2) ? rbx_claim(tx, &place) : rbx_try_claim(tx, &place);
     if (err < 0)
         return err;
-    if (draw(random, 8) == 0) {
+    if (draw_from(random, 8) == 0) {
         memset(place, 0xee, sizeof *message);
         err = rbx_abort(tx);
         return err < 0 ? err : -EAGAIN;
     }
     memcpy(place, message, sizeof *message);
-    if (draw(random, 16) == 0)
+    if (draw_from(random, 16) == 0)
         sched_yield(); /* others may pass it over */
     while ((err = rbx_commit(tx)) == -EAGAIN && kinds[mode.kind].flags & RBX_STRICT && is_well())
         sched_yield();
@@ -168,7 +148,7 @@ static ptrdiff_t send_somehow(rbx_tx *tx, const struct message *messages, size_t
                               uint64_t *random)
 {
     int err;
-    switch (draw(random, 6)) {
+    switch (draw_from(random, 6)) {
     case 0:
         return rbx_try_send_n(tx, messages, n);
     case 1:
@@ -179,7 +159,7 @@ static ptrdiff_t send_somehow(rbx_tx *tx, const struct message *messages, size_t
         err = rbx_try_send(tx, messages);
         return err < 0 ? err : 1;
     case 4:
-        err = rbx_send_for(tx, messages, draw(random, 100000));
+        err = rbx_send_for(tx, messages, draw_from(random, 100000));
         return err < 0 ? err : 1;
     default:
         err = rbx_send(tx, messages);
@@ -196,15 +176,15 @@ static void send_all(rbx_ring *ring, uint32_t self)
     if (rbx_tx_open(tx, ring) < 0)
         fail("a sender could not be opened: %s", rbx_last_error());
     while (sent < mode.messages && is_well()) {
-        size_t n = 1 + draw(&random, BATCH);
+        size_t n = 1 + draw_from(&random, BATCH);
         n = n < mode.messages - sent ? n : (size_t)(mode.messages - sent);
         for (size_t i = 0; i < n; i++)
             messages[i] = make(self, sent + i);
-        if (draw(&random, 64) == 0) {
+        if (draw_from(&random, 64) == 0) {
             const rbx_wait_options wait = some_way_to_wait(&random);
             rbx_tx_wait_by(tx, &wait);
         }
-        if (draw(&random, 512) == 0) {
+        if (draw_from(&random, 512) == 0) {
             rbx_tx_close(tx);
             if (rbx_tx_open(tx, ring) < 0)
                 fail("a sender could not be opened again: %s", rbx_last_error());
@@ -227,14 +207,15 @@ static ptrdiff_t recv_somehow(rbx_rx *rx, struct message *got, uint64_t *random)
 {
     const void *shown;
     ptrdiff_t n;
-    switch (draw(random, mode.puts_back ? 7 : 6)) {
+    switch (draw_from(random, mode.puts_back ? 7 : 6)) {
     case 0:
         return rbx_try_recv_n(rx, got, BATCH);
     case 1:
-        return rbx_recv_n(rx, got, 1 + draw(random, BATCH));
+        return rbx_recv_n(rx, got, 1 + draw_from(random, BATCH));
     case 2:
-        n = draw(random, 2) ? rbx_peek_n(rx, &shown, BATCH) : rbx_try_peek_n(rx, &shown, BATCH);
-        if (draw(random, 16) == 0)
+        n = draw_from(random, 2) ? rbx_peek_n(rx, &shown, BATCH)
+                                 : rbx_try_peek_n(rx, &shown, BATCH);
+        if (draw_from(random, 16) == 0)
             sched_yield();
         for (ptrdiff_t i = 0; i < n; i++)
             memcpy(got + i, (const char *)shown + (size_t)i * rbx_stride(rx), sizeof *got);
@@ -245,7 +226,7 @@ static ptrdiff_t recv_somehow(rbx_rx *rx, struct message *got, uint64_t *random)
         n = rbx_try_recv(rx, got);
         return n < 0 ? n : 1;
     case 4:
-        n = rbx_recv_for(rx, got, draw(random, 100000));
+        n = rbx_recv_for(rx, got, draw_from(random, 100000));
         return n < 0 ? n : 1;
     case 6:
         n = rbx_peek_n(rx, &shown, BATCH);
@@ -267,7 +248,7 @@ static void receive_all(rbx_ring *ring, uint32_t self)
     uint64_t random = self * 99 + mode.capacity;
     int err = rbx_rx_open(rx, ring);
     while (err == 0 && is_well()) {
-        if (draw(&random, 64) == 0) {
+        if (draw_from(&random, 64) == 0) {
             const rbx_wait_options wait = some_way_to_wait(&random);
             rbx_rx_wait_by(rx, &wait);
         }

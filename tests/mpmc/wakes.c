@@ -26,7 +26,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <ringbox/ringbox.h>
@@ -103,7 +102,7 @@ int __wrap_rbx_end_wait(struct rbx_end end, rbx_bell *bell, const struct rbx_awa
     vigil.known_shut = awaited->known_shut;
     vigil.waits = true;
     if (hunt_draw(4))
-        hunt_pass(hunt_draw(8000)); /* others take places meanwhile, and publish just then */
+        pass(hunt_draw(8000)); /* others take places meanwhile, and publish just then */
     int err = __real_rbx_end_wait(end, bell, awaited, slice_ns, timeout_ns, deadline, patience);
     vigil.waits = false;
     return err;
@@ -164,7 +163,7 @@ static bool gave_up(ptrdiff_t answer)
 static void hold(void)
 {
     if (hunt_draw(4) == 0)
-        hunt_pass(hunt_draw(20000));
+        pass(hunt_draw(20000));
     hunt_fill_store_buffer();
 }
 
@@ -220,7 +219,7 @@ static void idle(uint32_t pause)
     if (hunt_draw(16) == 0)
         hunt_disturb(mode.people, hunt_draw(mode.senders + mode.receivers));
     if (hunt_draw(8))
-        hunt_pass(hunt_draw(pause));
+        pass(hunt_draw(pause));
 }
 
 static void send_all(rbx_tx *tx, unsigned side)
@@ -242,7 +241,7 @@ static void send_all(rbx_tx *tx, unsigned side)
     }
     if (atomic_fetch_sub(&state->senders_left, 1) == 1) {
         rbx_ring_shutdown(tx->ring);
-        atomic_store(&state->shut_at, hunt_now());
+        atomic_store(&state->shut_at, now());
     }
 }
 
@@ -308,50 +307,37 @@ static void run_side(unsigned side)
 /* Whether no wake-up was lost. */
 static bool run_mode(void)
 {
-    memset(hunt, 0, sizeof *hunt);
-    memset(state, 0, sizeof *state);
+    hunt_mode();
     state->senders_left = mode.senders;
     const rbx_ring_options options = {.kind = kinds[mode.kind].kind,
                                       .flags = kinds[mode.kind].flags,
                                       .message_size = SIZE,
                                       .capacity = mode.capacity,
                                       .box.policy = RBX_LAST_ONE_OUT};
-    if (rbx_ring_open(&made, mode.people == THREADS ? NULL : hunt_ring_name[0], &options) < 0) {
-        fprintf(stderr, "wakes: %s\n", rbx_last_error());
-        return false;
-    }
-    hunt_run(mode.people, mode.senders + mode.receivers, run_side);
+    if (rbx_ring_open(&made, mode.people == THREADS ? NULL : hunt_ring_name[0], &options) < 0)
+        hunt_fail("no ring: %s", rbx_last_error());
+    else
+        hunt_run(mode.people, mode.senders + mode.receivers, run_side);
     if (hunt_is_well() && !hunt->refused && state->received != mode.senders * mode.messages)
         hunt_fail("%llu messages were received", (unsigned long long)state->received);
     if (rbx_ring_close(made) < 0)
         hunt_fail("the ring could not be closed: %s", rbx_last_error());
-    printf("%s%s, %u x %u %s, capacity %zu, %s: %llu messages each, %llu sleeps, %llu timed out, "
-           "%llu left out; %llu calls given up, %llu interrupted\n",
-           hunt->refused ? "SKIP: seccomp is not allowed here: " : "", kinds[mode.kind].noun,
-           mode.senders, mode.receivers, people_noun[mode.people], mode.capacity,
-           refusal_noun[mode.refusal], (unsigned long long)mode.messages,
-           (unsigned long long)hunt->sleeps, (unsigned long long)hunt->late,
-           (unsigned long long)hunt->left_out, (unsigned long long)state->timed_out,
+    printf("%s%s, %u x %u %s, capacity %zu, %s: %llu messages each, %llu calls given up, %llu "
+           "interrupted",
+           hunt_skip(), kinds[mode.kind].noun, mode.senders, mode.receivers,
+           people_noun[mode.people], mode.capacity, refusal_noun[mode.refusal],
+           (unsigned long long)mode.messages, (unsigned long long)state->timed_out,
            (unsigned long long)state->interrupted);
-    fflush(stdout);
-    if (!hunt_is_well())
-        fprintf(stderr, "%s\n", hunt->first_failure);
-    return hunt_is_well();
+    return hunt_verdict();
 }
 
 int main(int argc, char **argv)
 {
     static const unsigned ends[][2] = {{3, 3}, {1, 4}, {3, 3}, {4, 1}};
     static const size_t capacities[] = {1, 2, 4};
-    int messages = argc > 1 ? atoi(argv[1]) : 1500;
-    if (messages < 1) {
-        fprintf(stderr, "usage: wakes [MESSAGES of each sender]\n");
-        return 2;
-    }
-    state = hunt_begin("mpmc/wakes", sizeof *state);
-    if (!state)
-        return 1;
-    uint64_t each = (uint64_t)messages / (THREADS_ONLY ? 5 : 1) + 1;
+    uint32_t messages = 1500;
+    state = hunt_begin("mpmc/wakes", sizeof *state, argc, argv, &messages);
+    uint64_t each = messages / (THREADS_ONLY ? 5 : 1) + 1;
     /* A missing fence shows best where nobody else rings. */
     for (unsigned people = 0; people < PROCESSES; people++) {
         mode = (struct mode){.people = (enum people)people,
@@ -364,7 +350,7 @@ int main(int argc, char **argv)
     }
     unsigned count = 0;
     for (unsigned kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
-        for (unsigned people = 0; people < (THREADS_ONLY ? PROCESSES : PEOPLE); people++)
+        for (unsigned people = 0; people < PEOPLE_HERE; people++)
             for (unsigned refusal = 0; refusal < REFUSALS; refusal++, count++) {
                 mode = (struct mode){.kind = kind,
                                      .people = (enum people)people,

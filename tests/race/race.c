@@ -32,6 +32,8 @@
 
 #include <ringbox/ringbox.h>
 
+#include "../support/chance.h"
+
 enum { MAX_PROCESSES = 1024, WORDS = 1200, NAMES = 2 };
 
 /* What a box holds: every word is the same number, drawn by its creator. */
@@ -54,8 +56,7 @@ static uint64_t random_state;
 
 static uint32_t draw(uint32_t below)
 {
-    random_state = random_state * 6364136223846793005U + 1442695040888963407U;
-    return (uint32_t)((random_state >> 33) % below);
+    return draw_from(&random_state, below);
 }
 
 static void nap(long ns)

@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <ringbox/ringbox.h>
@@ -75,7 +74,7 @@ bool __wrap_rbx_arm_holds(struct rbx_armed *armed)
     if (me && armed->rx == &me->rx[SHARED])
         me->word = armed->outlook.words[0].seen;
     if (hunt_draw(16) == 0)
-        hunt_pass(hunt_draw(4000));
+        pass(hunt_draw(4000));
     return __real_rbx_arm_holds(armed);
 }
 
@@ -84,7 +83,7 @@ void __wrap_rbx_arm_announce(struct rbx_armed *armed);
 void __wrap_rbx_arm_announce(struct rbx_armed *armed)
 {
     if (hunt_draw(8) == 0)
-        hunt_pass(hunt_draw(4000)); /* others publish meanwhile, and see nobody asleep */
+        pass(hunt_draw(4000)); /* others publish meanwhile, and see nobody asleep */
     __real_rbx_arm_announce(armed);
 }
 
@@ -175,7 +174,7 @@ static void wait_for_all(struct waiter *waiter)
             if (ends[i].ready)
                 serve(waiter, ring[i]);
         if (hunt_draw(8))
-            hunt_pass(hunt_draw(4000));
+            pass(hunt_draw(4000));
     }
 }
 
@@ -197,7 +196,7 @@ static void idle(uint32_t pause)
     if (hunt_draw(16) == 0)
         hunt_disturb(mode.people, WAITER);
     if (hunt_draw(8))
-        hunt_pass(hunt_draw(pause));
+        pass(hunt_draw(pause));
 }
 
 static void send_all(rbx_tx *tx, int ring)
@@ -314,8 +313,7 @@ static void run_side(unsigned side)
 /* Whether no wake-up was lost. */
 static bool run_mode(void)
 {
-    memset(hunt, 0, sizeof *hunt);
-    memset(state, 0, sizeof *state);
+    hunt_mode();
     for (int i = 0; i < RINGS; i++) {
         const rbx_ring_options options = {.kind = kind_of(i),
                                           .flags = i == SHARED ? mode.flags : 0,
@@ -323,12 +321,11 @@ static bool run_mode(void)
                                           .capacity = mode.capacity,
                                           .box.policy = RBX_LAST_ONE_OUT};
         if (rbx_ring_open(&made[i], mode.people == THREADS ? NULL : hunt_ring_name[i], &options) <
-            0) {
-            fprintf(stderr, "any-wakes: %s\n", rbx_last_error());
-            return false;
-        }
+            0)
+            hunt_fail("no ring: %s", rbx_last_error());
     }
-    hunt_run(mode.people, SIDES, run_side);
+    if (hunt_is_well())
+        hunt_run(mode.people, SIDES, run_side);
     for (int i = 0; i < RINGS; i++) {
         if (hunt_is_well() && !hunt->refused && state->received[i] != mode.messages)
             hunt_fail("%llu messages came through ring %d", (unsigned long long)state->received[i],
@@ -336,37 +333,25 @@ static bool run_mode(void)
         if (rbx_ring_close(made[i]) < 0)
             hunt_fail("a ring could not be closed: %s", rbx_last_error());
     }
-    printf("%s%s, %s, %s, capacity %zu: %llu messages each, %llu sleeps, %llu timed out, %llu left "
-           "out\n",
-           hunt->refused ? "SKIP: seccomp is not allowed here: " : "", people_noun[mode.people],
+    printf("%s%s, %s, %s, capacity %zu: %llu messages each", hunt_skip(), people_noun[mode.people],
            refusal_noun[mode.refusal], mode.flags ? "strict" : "not strict", mode.capacity,
-           (unsigned long long)mode.messages, (unsigned long long)hunt->sleeps,
-           (unsigned long long)hunt->late, (unsigned long long)hunt->left_out);
-    fflush(stdout);
-    if (!hunt_is_well())
-        fprintf(stderr, "%s\n", hunt->first_failure);
-    return hunt_is_well();
+           (unsigned long long)mode.messages);
+    return hunt_verdict();
 }
 
 int main(int argc, char **argv)
 {
-    int messages = argc > 1 ? atoi(argv[1]) : 3000;
-    if (messages < 1) {
-        fprintf(stderr, "usage: any-wakes [MESSAGES through each ring]\n");
-        return 2;
-    }
-    state = hunt_begin("ring/any-wakes", sizeof *state);
-    if (!state)
-        return 1;
+    uint32_t messages = 3000;
+    state = hunt_begin("ring/any-wakes", sizeof *state, argc, argv, &messages);
     unsigned count = 0;
-    for (unsigned people = 0; people < (THREADS_ONLY ? PROCESSES : PEOPLE); people++)
+    for (unsigned people = 0; people < PEOPLE_HERE; people++)
         for (unsigned refusal = 0; refusal < REFUSALS; refusal++, count++) {
             mode = (struct mode){.people = (enum people)people,
                                  .refusal = (enum refusal)refusal,
                                  .flags = count % 2 ? RBX_STRICT : 0,
                                  .room_kind = count / 2 % 2 ? RBX_MPMC : RBX_LOCKED,
                                  .capacity = 1U << count % 3,
-                                 .messages = (uint64_t)messages / (THREADS_ONLY ? 5 : 1) + 1};
+                                 .messages = messages / (THREADS_ONLY ? 5 : 1) + 1};
             if (!run_mode())
                 return 1;
         }

@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <ringbox/ringbox.h>
@@ -52,7 +51,7 @@ static rbx_ring *made;
 static void pause_a_little(void)
 {
     if (hunt_draw(2))
-        hunt_pass(hunt_draw(100U << hunt_draw(8)));
+        pass(hunt_draw(100U << hunt_draw(8)));
 }
 
 int __real_rbx_alarm_set(struct rbx_alarm *alarm, const void *word, uint32_t seen, bool in_process,
@@ -116,7 +115,7 @@ static void send_all(rbx_tx *tx)
         if (hunt_draw(4) == 0)
             pause_a_little();
         else
-            hunt_pass(hunt_draw(2000)); /* the others are about to arm */
+            pass(hunt_draw(2000)); /* the others are about to arm */
         if (hunt_draw(16) == 0)
             hunt_disturb(mode.people,
                          hunt_draw(kinds[mode.kind].senders + kinds[mode.kind].receivers));
@@ -182,8 +181,7 @@ static void run_side(unsigned side)
 
 static bool run_mode(void)
 {
-    memset(hunt, 0, sizeof *hunt);
-    memset(state, 0, sizeof *state);
+    hunt_mode();
     state->senders_left = kinds[mode.kind].senders;
     const rbx_ring_options options = {.kind = kinds[mode.kind].kind,
                                       .flags = kinds[mode.kind].flags,
@@ -194,16 +192,13 @@ static bool run_mode(void)
     else
         hunt_run(mode.people, kinds[mode.kind].senders + kinds[mode.kind].receivers, run_side);
     rbx_ring_close(made);
-    printf("%s, %s, by %s: %u rounds, %llu messages, %llu polls\n", kinds[mode.kind].noun,
+    printf("%s, %s, by %s: %u rounds, %llu messages, %llu polls", kinds[mode.kind].noun,
            people_noun[mode.people], way_noun[mode.by], mode.rounds,
            (unsigned long long)state->received, (unsigned long long)state->polls);
-    fflush(stdout);
     if (hunt_is_well() && state->received != state->sent)
         hunt_fail("%llu of %llu messages came", (unsigned long long)state->received,
                   (unsigned long long)state->sent);
-    if (!hunt_is_well())
-        fprintf(stderr, "%s\n", hunt->first_failure);
-    return hunt_is_well();
+    return hunt_verdict();
 }
 
 static bool has_uring(void)
@@ -221,25 +216,19 @@ static bool has_uring(void)
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 1 ? atoi(argv[1]) : 1000;
-    if (rounds < 1) {
-        fprintf(stderr, "usage: poll-wakes [ROUNDS]\n");
-        return 2;
-    }
-    state = hunt_begin("ring/poll-wakes", sizeof *state);
-    if (!state)
-        return 1;
+    uint32_t rounds = 1000;
+    state = hunt_begin("ring/poll-wakes", sizeof *state, argc, argv, &rounds);
     bool uring = has_uring();
     if (!uring)
         printf("SKIP: io_uring cannot wait for futexes here: only by a thread\n");
     for (unsigned kind = 0; kind < KINDS; kind++)
-        for (unsigned people = 0; people < (THREADS_ONLY ? PROCESSES : PEOPLE); people++)
+        for (unsigned people = 0; people < PEOPLE_HERE; people++)
             for (unsigned by = uring ? RBX_POLL_BY_URING : RBX_POLL_BY_THREAD;
                  by <= RBX_POLL_BY_THREAD; by++) {
                 mode = (struct mode){.kind = kind,
                                      .people = (enum people)people,
                                      .by = (rbx_poll_by)by,
-                                     .rounds = (uint32_t)rounds / (THREADS_ONLY ? 10 : 1) + 1};
+                                     .rounds = rounds / (THREADS_ONLY ? 10 : 1) + 1};
                 if (!run_mode())
                     return 1;
             }

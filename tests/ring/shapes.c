@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../mpmc/many.h"
+#include "../support/chance.h"
 
 SUITES(shapes, 60);
 
@@ -223,7 +224,7 @@ EACH(shapes, a_header_that_is_not_sound_is_refused)
    the allocator watch). */
 EACH(shapes, no_header_leads_out_of_the_memory)
 {
-    uint64_t random = 88172645463325252U, attached = 0;
+    uint64_t state = 1, random = 0, attached = 0;
     for (int round = 0; round < 40000; round++) {
         if (round % 64 == 0) {
             if (round > 0)
@@ -236,7 +237,7 @@ EACH(shapes, no_header_leads_out_of_the_memory)
         char kept[sizeof pair.shape], *shape = (char *)pair.memory + 16;
         memcpy(kept, shape, sizeof kept);
         for (unsigned changes = 1 + round % 3; changes > 0; changes--) {
-            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            random = next_random(&state);
             size_t at = random % sizeof kept;
             shape[at] = (char)(random >> 32 & 1 ? random >> 40
                                                 : (uint8_t)shape[at] + (random >> 40) % 3 - 1);

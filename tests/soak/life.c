@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* life.c: a participant, from its start to its end; what it does in between is the game's. */
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../support/refuse.h"
 #include "soak.h"
 
 struct me me;
@@ -29,20 +28,10 @@ bool is_doomed(uint32_t life)
 
 /* --- What it may not do --- */
 
-/* This system call, or only with this first argument. */
-static void refuse(long number, int command)
+/* This system call, or only with this bit in its first argument. */
+static void refuse(int number, unsigned command)
 {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | (command == 0 ? BPF_JGE : BPF_JEQ) | BPF_K, (unsigned)command, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
-    bool works = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-                 prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    bool works = refuse_syscall(number, EPERM, command == 0 ? -1 : 0, command);
     atomic_fetch_add(works ? &ledger->refused : &ledger->not_refused, 1);
 }
 

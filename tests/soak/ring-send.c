@@ -26,7 +26,7 @@ void make_message(char *message, unsigned of, uint32_t number)
     for (size_t at = 0; at < ring_shape.message_size; at += sizeof word) {
         size_t left = ring_shape.message_size - at;
         memcpy(message + at, &word, left < sizeof word ? left : sizeof word);
-        word = word * 6364136223846793005U + 1442695040888963407U;
+        word = mix(word);
     }
 }
 

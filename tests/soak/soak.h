@@ -17,6 +17,9 @@
 
 #include <ringbox/ringbox.h>
 
+#include "../support/chance.h"
+#include "../support/clock.h"
+
 enum {
     SLOTS = 8,
     LIVES = 4096, /* participants of a round, counted from 1; no word of the ledger has more room */
@@ -127,10 +130,6 @@ extern struct totals totals;
 
 /* --- common.c --- */
 
-uint64_t mix(uint64_t x);
-uint32_t draw_from(uint64_t *state, uint32_t below);
-uint64_t now(void);
-void pass(uint64_t ns); /* exactly, if short */
 /* The first that is said counts; and the round ends. */
 __attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
 bool is_well(void);

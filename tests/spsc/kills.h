@@ -10,6 +10,9 @@
 
 #include <ringbox/ringbox.h>
 
+#include "../support/chance.h"
+#include "../support/clock.h"
+
 enum { TX, RX, SIDES, KILLS_A_ROUND = 25, MAX_WORDS = 31 };
 
 struct side {
@@ -42,8 +45,6 @@ extern uint64_t random_state;
 
 /* ledger.c */
 uint32_t draw(uint32_t below);
-uint64_t now(void);
-void pass(uint32_t ns); /* exactly, if short */
 __attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
 void make(uint64_t *message, uint64_t number);
 uint64_t skipped_before(uint64_t index);             /* how many numbers */

@@ -2,32 +2,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "kills.h"
 
 uint32_t draw(uint32_t below)
 {
-    random_state = random_state * 6364136223846793005U + 1442695040888963407U;
-    return (uint32_t)((random_state >> 33) % below);
-}
-
-uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
-
-/* Exactly, if short. */
-void pass(uint32_t ns)
-{
-    if (ns >= 100000) {
-        nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-        return;
-    }
-    for (uint64_t until = now() + ns; now() < until;)
-        rbx_pause();
+    return draw_from(&random_state, below);
 }
 
 void fail(const char *format, ...)
@@ -45,13 +25,6 @@ void fail(const char *format, ...)
 }
 
 /* --- Messages --- */
-
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-    return x ^ (x >> 31);
-}
 
 void make(uint64_t *message, uint64_t number)
 {

@@ -5,17 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/chance.h"
 #include "pair.h"
 
 TestSuite(positions, .timeout = 120);
 
-static uint64_t random_state = 88172645463325252U;
+static uint64_t random_state;
 
 static uint64_t random_below(uint64_t limit)
 {
-    random_state ^= random_state << 13, random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % limit;
+    return next_random(&random_state) % limit;
 }
 
 struct tally {

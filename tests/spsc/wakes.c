@@ -17,7 +17,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <ringbox/ringbox.h>
@@ -140,7 +139,7 @@ static void play(unsigned side)
     uint32_t pause = 200U << hunt_draw(5);
     for (uint32_t round = 0; round < mode.rounds && hunt_is_well(); round++) {
         if (mode.streams) {
-            hunt_pass(hunt_draw(8) ? hunt_draw(pause) : 0);
+            pass(hunt_draw(8) ? hunt_draw(pause) : 0);
             if (side == 0)
                 send_one(round);
             else
@@ -148,12 +147,11 @@ static void play(unsigned side)
             continue;
         }
         meet(round);
-        hunt_pass(hunt_draw(pause));
+        pass(hunt_draw(pause));
         if (side == (round & 1)) {
             send_one(round);
             if (hunt_draw(2))
-                hunt_pass(
-                    hunt_draw(20000)); /* about as long as its peer takes to wake up and answer */
+                pass(hunt_draw(20000)); /* about as long as its peer takes to wake up and answer */
             receive_one(round);
         } else {
             receive_one(round);
@@ -204,8 +202,7 @@ static void run_side(unsigned side)
 /* Whether no wake-up was lost. */
 static bool run_mode(void)
 {
-    memset(hunt, 0, sizeof *hunt);
-    memset(state, 0, sizeof *state);
+    hunt_mode();
     const rbx_ring_options options = {
         .message_size = mode.size, .capacity = mode.capacity, .box.policy = RBX_LAST_ONE_OUT};
     for (int i = 0; i < RINGS; i++)
@@ -217,33 +214,19 @@ static bool run_mode(void)
     for (int i = 0; i < RINGS; i++)
         if (rbx_ring_close(made[i]) < 0)
             hunt_fail("a ring could not be closed: %s", rbx_last_error());
-    const char *skips = atomic_load(&hunt->refused) ? "SKIP: seccomp is not allowed here: " : "";
-    printf("%s%s, %s, %s of %zu bytes, capacity %zu: %u rounds, %llu sleeps, %llu timed out, %llu "
-           "left out\n",
-           skips, people_noun[mode.people], refusal_noun[mode.refusal],
-           mode.streams ? "stream" : "ping-pong", mode.size, mode.capacity, mode.rounds,
-           (unsigned long long)hunt->sleeps, (unsigned long long)hunt->late,
-           (unsigned long long)hunt->left_out);
-    fflush(stdout);
-    if (!hunt_is_well())
-        fprintf(stderr, "%s\n", hunt->first_failure);
-    return hunt_is_well();
+    printf("%s%s, %s, %s of %zu bytes, capacity %zu: %u rounds", hunt_skip(),
+           people_noun[mode.people], refusal_noun[mode.refusal],
+           mode.streams ? "stream" : "ping-pong", mode.size, mode.capacity, mode.rounds);
+    return hunt_verdict();
 }
 
 int main(int argc, char **argv)
 {
     static const size_t sizes[] = {120, 8, 248};
-    int rounds = argc > 1 ? atoi(argv[1]) : 20000;
-    if (rounds < 1) {
-        fprintf(stderr, "usage: wakes [ROUNDS]\n");
-        return 2;
-    }
-    state = hunt_begin("spsc/wakes", sizeof *state);
-    if (!state)
-        return 1;
-    enum people people_end = THREADS_ONLY ? PROCESSES : PEOPLE;
+    uint32_t rounds = 20000;
+    state = hunt_begin("spsc/wakes", sizeof *state, argc, argv, &rounds);
     unsigned count = 0;
-    for (unsigned people = 0; people < people_end; people++)
+    for (unsigned people = 0; people < PEOPLE_HERE; people++)
         for (unsigned refusal = 0; refusal < 4; refusal++)
             for (unsigned streams = 0; streams < 2; streams++, count++) {
                 mode = (struct mode){.people = (enum people)people,
@@ -251,7 +234,7 @@ int main(int argc, char **argv)
                                      .streams = streams,
                                      .size = sizes[count / 2 % 3],
                                      .capacity = 1 + count / 2 % 3,
-                                     .rounds = (uint32_t)rounds / (THREADS_ONLY ? 10 : 1) + 1};
+                                     .rounds = rounds / (THREADS_ONLY ? 10 : 1) + 1};
                 if (!run_mode())
                     return 1;
             }

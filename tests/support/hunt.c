@@ -2,9 +2,7 @@
 #include "hunt.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,6 +19,9 @@
 
 #include <ringbox/ringbox.h>
 
+#include "chance.h"
+#include "refuse.h"
+
 #ifdef SYS_futex_waitv
 #define WAITV SYS_futex_waitv
 #else
@@ -34,6 +35,7 @@ struct hunt *hunt;
 char hunt_ring_name[HUNT_RINGS][64];
 
 static const char *title;
+static size_t shared; /* bytes */
 static volatile pid_t pids[HUNT_SIDES];
 static void (*act)(unsigned number);
 
@@ -47,21 +49,7 @@ static _Thread_local struct hunter *me;
 
 uint32_t hunt_draw(uint32_t below)
 {
-    me->random_state = me->random_state * 6364136223846793005U + 1442695040888963407U;
-    return (uint32_t)((me->random_state >> 33) % below);
-}
-
-uint64_t hunt_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
-
-void hunt_pass(uint32_t ns)
-{
-    for (uint64_t until = hunt_now() + ns; hunt_now() < until;)
-        rbx_pause();
+    return draw_from(&me->random_state, below);
 }
 
 void hunt_fail(const char *format, ...)
@@ -88,17 +76,9 @@ void hunt_fill_store_buffer(void)
     }
 }
 
-static void refuse(unsigned call, unsigned error)
+static void refuse(int call, int error)
 {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    if (!refuse_syscall(call, error, -1, 0))
         atomic_store(&hunt->refused, 1);
 }
 
@@ -133,7 +113,7 @@ void hunt_note(struct hunt_notes *notes, uint64_t number)
     _Atomic uint64_t *at = &notes->note[number % HUNT_NOTES].at;
     _Atomic uint64_t *whose = &notes->note[number % HUNT_NOTES].number;
     atomic_store(whose, 0);
-    atomic_store(at, hunt_now());
+    atomic_store(at, now());
     atomic_store(whose, number + 1);
 }
 
@@ -195,8 +175,8 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
         hunt_before_sleep();
         atomic_fetch_add(&hunt->sleeps, 1);
         if (hunt_draw(2))
-            hunt_pass(hunt_draw(hunt_draw(8) ? 2000 : 20000));
-        sleep = (struct hunt_sleep){.word = (const void *)(uintptr_t)a, .by = hunt_now()};
+            pass(hunt_draw(hunt_draw(8) ? 2000 : 20000));
+        sleep = (struct hunt_sleep){.word = (const void *)(uintptr_t)a, .by = now()};
         sleep.is_short = deadline < sleep.by + SHORT_SLEEP_NS;
         had_changed = is_no_sleep(number, a, b);
     }
@@ -212,7 +192,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
             hunt_slept(&sleep);
     }
     if (me && number == SYS_membarrier && hunt_draw(8) == 0)
-        hunt_pass(hunt_draw(5000));
+        pass(hunt_draw(5000));
     errno = error;
     return answer;
 }
@@ -221,7 +201,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 
 static void run_side(unsigned number)
 {
-    struct hunter hunter = {.random_state = hunt_now() + number};
+    struct hunter hunter = {.random_state = now() + number};
     hunter.cold =
         mmap(NULL, COLD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (hunter.cold == MAP_FAILED) {
@@ -305,13 +285,22 @@ static void do_nothing(int number)
     (void)number;
 }
 
-void *hunt_begin(const char *name, size_t size)
+void *hunt_begin(const char *name, size_t size, int argc, char **argv, uint32_t *rounds)
 {
     const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
-    size_t own = (sizeof *hunt + 63) / 64 * 64;
-    hunt = mmap(NULL, own + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (hunt == MAP_FAILED)
-        return NULL;
+    const size_t own = (sizeof *hunt + 63) / 64 * 64;
+    const int wanted = argc > 1 ? atoi(argv[1]) : (int)*rounds;
+    if (wanted < 1) {
+        fprintf(stderr, "usage: %s [ROUNDS]\n", argv[0]);
+        exit(2);
+    }
+    *rounds = (uint32_t)wanted;
+    shared = own + size;
+    hunt = mmap(NULL, shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (hunt == MAP_FAILED) {
+        perror("mmap");
+        exit(1);
+    }
     title = name;
     for (int i = 0; i < HUNT_RINGS; i++)
         snprintf(hunt_ring_name[i], sizeof hunt_ring_name[i], "t.%d.wakes%d", (int)getpid(), i);
@@ -321,6 +310,26 @@ void *hunt_begin(const char *name, size_t size)
     if (THREADS_ONLY)
         printf("SKIP: no processes under the thread sanitizer\n");
     return (char *)hunt + own;
+}
+
+void hunt_mode(void)
+{
+    memset(hunt, 0, shared);
+}
+
+const char *hunt_skip(void)
+{
+    return atomic_load(&hunt->refused) ? "SKIP: seccomp is not allowed here: " : "";
+}
+
+bool hunt_verdict(void)
+{
+    printf("; %llu sleeps, %llu timed out, %llu left out\n", (unsigned long long)hunt->sleeps,
+           (unsigned long long)hunt->late, (unsigned long long)hunt->left_out);
+    fflush(stdout);
+    if (!hunt_is_well())
+        fprintf(stderr, "%s\n", hunt->first_failure);
+    return hunt_is_well();
 }
 
 void hunt_run(enum people people, unsigned sides, void (*side)(unsigned number))

@@ -20,18 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define THREADS_ONLY 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREADS_ONLY 1
-#endif
-#endif
-#ifndef THREADS_ONLY
-#define THREADS_ONLY 0
-#endif
+#include "clock.h"
+#include "sanitizers.h"
 
 enum people { THREADS, THREADS_BY_NAME, PROCESSES, PEOPLE };
+enum { PEOPLE_HERE = THREADS_ONLY ? PROCESSES : PEOPLE };
 extern const char *const people_noun[PEOPLE];
 
 enum { HUNT_SIDES = 8, HUNT_NOTES = 4096, HUNT_RINGS = 4 };
@@ -47,16 +40,21 @@ struct hunt {
 extern struct hunt *hunt;
 extern char hunt_ring_name[HUNT_RINGS][64];
 
-/* `size` bytes that all sides will share, all zero; NULL where there is no memory. */
-void *hunt_begin(const char *name, size_t size);
-/* Runs side(0), side(1)... to their end. The bytes are as they were before. */
+/* `size` bytes that all sides will share. The program's argument, if any, is how long the hunt is,
+   instead of *rounds. */
+void *hunt_begin(const char *name, size_t size, int argc, char **argv, uint32_t *rounds);
+/* A mode: all that is shared is zero again. */
+void hunt_mode(void);
+/* Runs side(0), side(1)... to their end. */
 void hunt_run(enum people people, unsigned sides, void (*side)(unsigned number));
+/* What the line about a mode begins with: where it could not be tried, SKIP and why. */
+const char *hunt_skip(void);
+/* The end of that line. Whether no wake-up was lost. */
+bool hunt_verdict(void);
 
 /* --- Within a side --- */
 
 uint32_t hunt_draw(uint32_t below);
-uint64_t hunt_now(void);
-void hunt_pass(uint32_t ns);
 /* So that the next stores wait, while loads do not: a missing fence shows. */
 void hunt_fill_store_buffer(void);
 /* For this thread, and those that it makes. */

@@ -10,6 +10,8 @@
 
 #include <ringbox/ringbox.h>
 
+#include "refuse.h"
+
 /* A box name that no other test process uses: "t.PID.label"; the last eight strings stay valid.
    What a test that fails leaves under it goes when its process ends. */
 const char *own_name(const char *label);
@@ -94,9 +96,5 @@ void await_sleep_of(pid_t thread);
             cr_skip_test("SKIP: may not mount a tmpfs of its own");                                \
     } while (0)
 bool mount_own_shm(const char *options);
-
-/* Makes every later system call `number` of this process fail with `error`; optionally only when
-   argument `arg` has all bits of `mask` set. False where seccomp is not allowed. */
-bool refuse_syscall(int number, int error, int arg, unsigned mask);
 
 #endif

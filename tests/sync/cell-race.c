@@ -23,16 +23,7 @@
 
 #include <ringbox/ringbox.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define THREADS_ONLY 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREADS_ONLY 1
-#endif
-#endif
-#ifndef THREADS_ONLY
-#define THREADS_ONLY 0
-#endif
+#include "../support/sanitizers.h"
 
 enum { WRITERS = 2, LARGEST = 4096, WATCHDOG_S = 250 };
 

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../support/hunt.h"
@@ -66,7 +65,7 @@ static void set_and_note(enum which which)
         hunt_fail("a set failed: %s", rbx_last_error());
     atomic_store(&note->woken, woken);
     atomic_store(&note->bits, rbx_load_relaxed(events[which]->view.bits));
-    atomic_store(&note->at, hunt_now());
+    atomic_store(&note->at, now());
 }
 
 void hunt_before_sleep(void)
@@ -94,7 +93,7 @@ void hunt_slept(const struct hunt_sleep *sleep)
 static void pause_a_little(void)
 {
     if (hunt_draw(2))
-        hunt_pass(hunt_draw(200U << hunt_draw(8)));
+        pass(hunt_draw(200U << hunt_draw(8)));
 }
 
 static void wait_for(enum which which)
@@ -171,8 +170,7 @@ static void run_side(unsigned number)
 /* Whether no wake-up was lost. */
 static bool run_mode(void)
 {
-    memset(hunt, 0, sizeof *hunt);
-    memset(state, 0, sizeof *state);
+    hunt_mode();
     const rbx_event_options options = {.spin_ns = RBX_NO_SPIN};
     for (int i = 0; i < EVENTS; i++)
         if (rbx_event_open(&made[i], mode.people == THREADS ? NULL : hunt_ring_name[i], &options) <
@@ -182,31 +180,21 @@ static bool run_mode(void)
         hunt_run(mode.people, 1 + mode.waiters, run_side);
     for (int i = 0; i < EVENTS; i++)
         rbx_event_close(made[i]);
-    printf("%s, %u of them waiting: %u rounds, %llu sleeps, %llu timed out\n",
-           people_noun[mode.people], mode.waiters, mode.rounds, (unsigned long long)hunt->sleeps,
-           (unsigned long long)hunt->late);
-    fflush(stdout);
-    if (!hunt_is_well())
-        fprintf(stderr, "%s\n", hunt->first_failure);
-    return hunt_is_well();
+    printf("%s, %u of them waiting: %u rounds", people_noun[mode.people], mode.waiters,
+           mode.rounds);
+    return hunt_verdict();
 }
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 1 ? atoi(argv[1]) : 10000;
-    if (rounds < 1) {
-        fprintf(stderr, "usage: event-wakes [ROUNDS]\n");
-        return 2;
-    }
-    state = hunt_begin("sync/event-wakes", sizeof *state);
-    if (!state)
-        return 1;
-    for (unsigned people = 0; people < (THREADS_ONLY ? PROCESSES : PEOPLE); people++)
+    uint32_t rounds = 10000;
+    state = hunt_begin("sync/event-wakes", sizeof *state, argc, argv, &rounds);
+    for (unsigned people = 0; people < PEOPLE_HERE; people++)
         for (unsigned waiters = 1; waiters <= WAITERS_MAX; waiters += 2) {
             mode = (struct mode){
                 .people = (enum people)people,
                 .waiters = waiters,
-                .rounds = (uint32_t)rounds / (THREADS_ONLY ? 10 : 1) + 1,
+                .rounds = rounds / (THREADS_ONLY ? 10 : 1) + 1,
             };
             if (!run_mode())
                 return 1;
