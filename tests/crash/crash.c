@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * crash [--all] [--offset N] [--jobs N] [--only PATTERN] [--one KIND/CAPACITY/CALL/AT/HOW]
+ * crash [--all] [--offset N] [--jobs N] [[--only] PATTERN] [--one KIND/CAPACITY/CALL/AT/HOW]
  *
  * What if a participant dies, or stops, before instruction k of a call? For every call in calls.c,
  * kind of ring and capacity, and for every k from 0 to the end, a victim joins a small ring, is
@@ -23,22 +23,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "crash.h"
+#include "plan.h"
 
 const char *const kind_names[KINDS] = {"default", "strict", "drop", "spsc", "locked"};
 static const unsigned capacities[] = {2, 4};
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
 
 enum {
     ROWS_MAX = 512,
@@ -70,9 +61,6 @@ static struct {
 struct page *page;
 static struct world world;
 static struct row *current;
-static const char *program;
-static bool all;
-static unsigned long offset;
 static volatile sig_atomic_t stopped_by; /* a signal; 0: none */
 
 /* --- One row --- */
@@ -85,16 +73,11 @@ static void name_row(const struct row *row, char *name, size_t size)
 
 static void note_failure(struct row *row, const char *text)
 {
-    char name[128], place[32];
+    char name[128];
     name_row(row, name, sizeof name);
-    print_place(place, sizeof place, world.at);
     if (row->failures < FAILURES_MAX)
-        snprintf(row->failure[row->failures], sizeof *row->failure,
-                 "%s\n#   at instruction %ld of %u, %s, %s\n#   once more: %s --one %s/%ld/%s\n"
-                 "#   where: addr2line -ipfe %s %s",
-                 text, world.at, row->instructions, how_name(world.how),
-                 world.failed ? "failed" : "hung", program, name, world.at, how_name(world.how),
-                 program, place);
+        plan_report(row->failure[row->failures], sizeof *row->failure, text, name, world.at,
+                    how_name(world.how));
     row->failures++;
 }
 
@@ -189,8 +172,8 @@ static void try_all_at(struct row *row, long at, uint32_t *number)
         {{.kills = false, .full = true}, 2, 1},
     };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
-        unsigned every = all ? tries[i].every_of_all : tries[i].every;
-        if (((unsigned long)at + offset + i) % every != 0)
+        unsigned every = plan.all ? tries[i].every_of_all : tries[i].every;
+        if (((unsigned long)at + plan.offset + i) % every != 0)
             continue;
         if ((*number)++ < row->next)
             continue;
@@ -201,9 +184,7 @@ static void try_all_at(struct row *row, long at, uint32_t *number)
 
 static bool is_turn_of(long at, unsigned long stride)
 {
-    bool is_effect = at > 0 && trace.effect[at - 1];
-    return all || is_effect || at == (long)trace.count ||
-           ((unsigned long)at + offset) % stride == 0;
+    return plan_must(at) || ((unsigned long)at + plan.offset) % stride == 0;
 }
 
 static void run_row(struct row *row)
@@ -397,7 +378,7 @@ static int run_one(const char *what)
     struct how how;
     add_rows(name);
     if (shared->rows != 1 || *rest != '/' || !parse_how(rest + 1, &how))
-        return 2;
+        plan_usage();
     current = &shared->row[0];
     page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     signal(SIGALRM, give_up);
@@ -420,61 +401,21 @@ static int run_one(const char *what)
     return well ? 0 : 1;
 }
 
-static int skip(const char *why)
-{
-    printf("1..0 # SKIP: %s\n", why);
-    return 0;
-}
-
-static int usage(void)
-{
-    fprintf(stderr,
-            "usage: %s [--all] [--offset N] [--jobs N] [--only PATTERN] "
-            "[--one KIND/CAPACITY/CALL/AT/HOW]\n",
-            program);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
-    const char *pattern = "*", *one = NULL;
-    program = argv[0];
-    offset = (unsigned long)time(NULL) / 86400;
-    jobs = sysconf(_SC_NPROCESSORS_ONLN);
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--all") == 0)
-            all = true;
-        else if (more && strcmp(argv[i], "--offset") == 0)
-            offset = strtoul(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--jobs") == 0)
-            jobs = strtol(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--only") == 0)
-            pattern = argv[++i];
-        else if (more && strcmp(argv[i], "--one") == 0)
-            one = argv[++i];
-        else
-            return usage();
-    }
-#ifdef SANITIZED
-    return skip("a call has far too many instructions under a sanitizer");
-#endif
-    if (!ptrace_works())
-        return skip("ptrace is not allowed here");
-    jobs = jobs < 1 ? 1 : jobs > JOBS_MAX ? JOBS_MAX : jobs;
+    plan_begin(argc, argv, "KIND/CAPACITY/CALL/AT/HOW");
+    jobs = plan.jobs < 1 ? 1 : plan.jobs > JOBS_MAX ? JOBS_MAX : plan.jobs;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return 1;
-    if (one) {
-        int code = run_one(one);
-        return code == 2 ? usage() : code;
-    }
-    add_rows(pattern);
+    if (plan.one)
+        return run_one(plan.one);
+    add_rows(plan.pattern);
     signal(SIGINT, stop_all);
     signal(SIGTERM, stop_all);
     signal(SIGHUP, stop_all);
     uint64_t begun = now();
-    printf("1..%u\n# offset %lu%s\n", shared->rows, offset, all ? ", all" : "");
+    printf("1..%u\n# offset %lu%s\n", shared->rows, plan.offset, plan.all ? ", all" : "");
     run_workers();
     if (stopped_by) {
         printf("Bail out! signal %d\n", (int)stopped_by);

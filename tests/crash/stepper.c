@@ -219,13 +219,3 @@ bool ptrace_works(void)
     }
     return works;
 }
-
-void print_place(char *text, size_t size, long at)
-{
-    extern const char __executable_start[];
-    if (at >= 0 && at < (long)trace.count)
-        snprintf(text, size, "0x%llx",
-                 (unsigned long long)(trace.ip[at] - (uint64_t)(uintptr_t)__executable_start));
-    else
-        snprintf(text, size, "the end");
-}

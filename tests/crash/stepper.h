@@ -46,6 +46,5 @@ bool stepper_kill(struct stepped *of);
 bool stepper_let_exit(struct stepped *of); /* with code 0 */
 
 bool ptrace_works(void);
-void print_place(char *text, size_t size, long at); /* of that instruction, as addr2line wants it */
 
 #endif

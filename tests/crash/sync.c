@@ -25,19 +25,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "plan.h"
 #include "sync/object.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
 
 enum { SAMPLES = 40, SAMPLES_WITH_WAITER = 6, HANGS_AFTER_S = 30 };
 enum fate { KILL, LATE, STOP, FATES };
@@ -48,9 +39,6 @@ static struct stepped victim;
 static const struct act *act;
 static long at;
 static enum fate fate;
-static const char *program;
-static bool all;
-static unsigned long offset;
 static volatile sig_atomic_t stopped_by; /* a signal; 0: none */
 /* Of one call, besides the instructions after its effects. */
 static unsigned samples;
@@ -251,20 +239,17 @@ struct row {
 
 static bool is_turn(long k, enum fate wanted)
 {
-    unsigned long stride = trace.count / samples + 1, turn = (unsigned long)k + offset;
-    if (all || stride == 1 || k == (long)trace.count || (k > 0 && trace.effect[k - 1]))
+    unsigned long stride = trace.count / samples + 1, turn = (unsigned long)k + plan.offset;
+    if (plan_must(k) || stride == 1)
         return true;
     return turn % stride == 0 && turn / stride % FATES == wanted;
 }
 
 static void tell_failure(void)
 {
-    char place[32];
-    print_place(place, sizeof place, at);
-    printf("# %s\n#   at instruction %ld of %u, %s\n#   once more: %s --one %s/%ld/%s\n"
-           "#   where: addr2line -ipfe %s %s\n",
-           stage.failure, at, trace.count, fate_names[fate], program, act->name, at,
-           fate_names[fate], program, place);
+    char text[1200];
+    plan_report(text, sizeof text, stage.failure, act->name, at, fate_names[fate]);
+    printf("# %s\n", text);
     if (stage.page->problem)
         printf("#   another process complains of line %d of its act\n", (int)stage.page->problem);
 }
@@ -324,7 +309,7 @@ static void add_rows(const char *pattern)
 static int run_all(void)
 {
     int code = 0;
-    printf("1..%zu\n# offset %lu%s\n", row_count, offset, all ? ", all" : "");
+    printf("1..%zu\n# offset %lu%s\n", row_count, plan.offset, plan.all ? ", all" : "");
     for (size_t i = 0; i < row_count; i++) {
         struct row *row = &rows[i];
         bool did = run_row(row);
@@ -357,18 +342,18 @@ static int run_one(char *what)
 {
     char *last = strrchr(what, '/');
     if (!last)
-        return 2;
+        plan_usage();
     *last = '\0';
     char *middle = strrchr(what, '/');
     if (!middle)
-        return 2;
+        plan_usage();
     *middle = '\0';
     add_rows(what);
     enum fate wanted = KILL;
     while (wanted < FATES && strcmp(fate_names[wanted], last + 1) != 0)
         wanted++;
     if (row_count != 1 || wanted == FATES)
-        return 2;
+        plan_usage();
     act = rows[0].act;
     bool did = rehearse();
     at = strtol(middle + 1, NULL, 10);
@@ -380,46 +365,9 @@ static int run_one(char *what)
     return did ? 0 : 1;
 }
 
-static int usage(void)
-{
-    fprintf(stderr,
-            "usage: %s [--all] [--offset N] [[--only] PATTERN] [--one ACT/AT/kill|late|stop]\n",
-            program);
-    return 2;
-}
-
-static int skip(const char *why)
-{
-    printf("1..0 # SKIP: %s\n", why);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    const char *pattern = "*";
-    char *one = NULL;
-    program = argv[0];
-    offset = (unsigned long)time(NULL) / 86400;
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--all") == 0)
-            all = true;
-        else if (more && strcmp(argv[i], "--offset") == 0)
-            offset = strtoul(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--only") == 0)
-            pattern = argv[++i];
-        else if (argv[i][0] != '-')
-            pattern = argv[i];
-        else if (more && strcmp(argv[i], "--one") == 0)
-            one = argv[++i];
-        else
-            return usage();
-    }
-#ifdef SANITIZED
-    return skip("a call has far too many instructions under a sanitizer");
-#endif
-    if (!ptrace_works())
-        return skip("ptrace is not allowed here");
+    plan_begin(argc, argv, "ACT/AT/kill|late|stop");
     stage.page =
         mmap(NULL, sizeof *stage.page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (stage.page == MAP_FAILED)
@@ -429,10 +377,8 @@ int main(int argc, char **argv)
     signal(SIGHUP, stop);
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
-    if (one) {
-        int code = run_one(one);
-        return code == 2 ? usage() : code;
-    }
-    add_rows(pattern);
+    if (plan.one)
+        return run_one(plan.one);
+    add_rows(plan.pattern);
     return run_all();
 }
