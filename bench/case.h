@@ -18,6 +18,7 @@
 #define RBX_BENCH_CASE_H
 
 #include "histogram.h"
+#include "schema.h"
 
 #include <cstddef>
 #include <deque>
@@ -42,22 +43,12 @@ struct Sample {
     }
 };
 
-enum class Role {
-    ours,     /* as most would use it: the one that is compared */
-    variant,  /* ours, used in another way */
-    peer,     /* another library, or what the system has for that */
-    baseline, /* the mutex path */
-    note,     /* compared with nothing */
-};
-
 struct Contender {
     std::string name;
     Role role;
     bool keeps_order; /* messages of one sender reach a receiver in their order */
     std::function<Sample()> run;
 };
-
-enum class Better { less, more, neither };
 
 struct Case {
     std::string group, name, title, unit;

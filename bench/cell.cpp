@@ -125,15 +125,6 @@ template <size_t size, bool robust> class Locked
 
 /* --- One writer, one reader, two cores --- */
 
-double median(std::vector<double> &all)
-{
-    if (all.empty())
-        return 0;
-    auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
-    std::nth_element(all.begin(), middle, all.end());
-    return *middle;
-}
-
 struct Times {
     double copy_ns, change_ns;
 };

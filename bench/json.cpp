@@ -44,23 +44,6 @@ json percentiles(const Series &series)
     return answer;
 }
 
-const char *name_of(Role role)
-{
-    switch (role) {
-    case Role::ours:
-        return "ours";
-    case Role::variant:
-        return "variant";
-    case Role::peer:
-        return "peer";
-    case Role::baseline:
-        return "baseline";
-    case Role::note:
-        break;
-    }
-    return "note";
-}
-
 json contender(const Contender &one, const Series &series)
 {
     json answer = of(spread_of(series.values));
@@ -82,7 +65,6 @@ json of(const Outcome &outcome)
             contenders.push_back(contender(one.contenders[i], outcome.series[i]));
         else
             failed.push_back({{"name", one.contenders[i].name}, {"why", outcome.series[i].why}});
-    const char *const better[] = {"less", "more", "none"};
     json answer = {{"group", one.group},
                    {"name", one.name},
                    {"title", one.title},
@@ -92,7 +74,7 @@ json of(const Outcome &outcome)
                    {"senders", one.senders},
                    {"receivers", one.receivers},
                    {"batch", one.batch},
-                   {"better", better[static_cast<int>(one.better)]},
+                   {"better", name_of(one.better)},
                    {"repeated", outcome.repeated},
                    {"unsteady", outcome.unsteady},
                    {"floor", floor_of(outcome.figures(floor_trip), outcome.figures(floor_line))},
@@ -143,7 +125,7 @@ std::string utc(std::time_t when)
 
 bool write_json(const Results &results, const std::string &path)
 {
-    json all = {{"schema", 1},
+    json all = {{"schema", schema},
                 {"ringbox", RBX_VERSION_STRING},
                 {"commit", results.commit},
                 {"began", utc(results.began)},

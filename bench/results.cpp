@@ -4,12 +4,10 @@
 #include <algorithm>
 #include <functional>
 
-Spread spread_of(std::vector<double> values)
+Spread spread_of(const std::vector<double> &values)
 {
-    std::sort(values.begin(), values.end());
-    const size_t half = values.size() / 2;
-    const double median = values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-    return {median, values.front(), values.back()};
+    const auto [least, most] = std::minmax_element(values.begin(), values.end());
+    return {median(values), *least, *most};
 }
 
 const Series *Outcome::find(const std::string &contender) const

@@ -16,7 +16,7 @@ struct Spread {
     double median, least, most;
 };
 /* Of at least one. */
-Spread spread_of(std::vector<double> values);
+Spread spread_of(const std::vector<double> &values);
 
 struct Series {
     std::vector<double> values;       /* one a round */

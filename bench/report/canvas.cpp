@@ -256,7 +256,7 @@ bool drawable(double shown)
 
 std::string direction(const Case &c, const Scale &scale)
 {
-    if (c.better == Better::none)
+    if (c.better == Better::neither)
         return "";
     return (c.better == Better::more) != scale.is_rate ? "more is better" : "less is better";
 }

@@ -138,7 +138,7 @@ void against_itself(const Case &c, const Contender &of, std::vector<Ratio> &to)
 std::vector<Ratio> ratios(const Results &results, const Case &c, const Contender &of)
 {
     std::vector<Ratio> all;
-    if (c.better == Better::none)
+    if (c.better == Better::neither)
         return all;
     against_floor(results, c, of, all);
     against_others(c, of, all);
@@ -372,7 +372,7 @@ Comparison compare(const Results &before, const Results &after)
             alone.push_back(one_line(a.name) + ": in A only");
         else if (a.unit != b->unit || a.better != b->better)
             alone.push_back(one_line(a.name) + ": not the same thing in A and B, by its unit");
-        else if (a.better == Better::none)
+        else if (a.better == Better::neither)
             undirected.push_back(one_line(a.name));
         else
             compare_case(before, a, after, *b, table, alone);

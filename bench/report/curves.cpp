@@ -184,7 +184,7 @@ std::optional<Picture> scaling(const std::string &title, const Cases &cases, Wid
     std::map<std::tuple<std::string, std::string, double, double>, Cases> panels;
     std::map<Place, double> places;
     for (const Case *c : cases)
-        if (c->senders > 0 && c->receivers > 0 && c->better != Better::none) {
+        if (c->senders > 0 && c->receivers > 0 && c->better != Better::neither) {
             Cases &panel = panels[{c->kind, c->unit, c->batch, c->size}];
             bool is_there = std::any_of(panel.begin(), panel.end(), [&](const Case *other) {
                 return place_of(*other) == place_of(*c);

@@ -143,13 +143,17 @@ Floor read_floor(const Place &from)
     return {spread_if_any(from["round_trip_ns"]), spread_if_any(from["line_ns"])};
 }
 
-Role read_role(const Place &from)
+/* Which of these names it has. */
+template <class Enum, class Names> Enum read_one_of(const Place &from, const Names &names)
 {
-    for (Role role : {Role::ours, Role::variant, Role::peer, Role::baseline, Role::note})
-        if (from.text() == name(role))
-            return role;
-    from.complain("is '" + one_line(from.text()) +
-                  "', and should be ours, variant, peer, baseline or note");
+    const std::string text = from.text();
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (found != names.end())
+        return static_cast<Enum>(found - names.begin());
+    std::string all;
+    for (std::size_t i = 0; i < names.size(); i++)
+        all += std::string(i == 0 ? "" : i + 1 < names.size() ? ", " : " or ") + names[i];
+    from.complain("is '" + one_line(text) + "', and should be " + all);
 }
 
 std::optional<Percentiles> read_percentiles(const Place &from)
@@ -184,7 +188,7 @@ Contender read_contender(const Place &from)
 {
     Contender contender;
     contender.name = from["name"].text();
-    contender.role = read_role(from["role"]);
+    contender.role = read_one_of<Role>(from["role"], role_names);
     contender.keeps_order = from["keeps_order"].truth_or(true);
     contender.percentiles = read_percentiles(from["percentiles"]);
     read_spread(from, contender);
@@ -211,14 +215,6 @@ std::optional<Spread> read_ratio(const Place &from)
     return ratio;
 }
 
-Better read_better(const Place &from)
-{
-    std::string text = from.text_or("less");
-    if (text != "less" && text != "more" && text != "none")
-        from.complain("should be less, more or none");
-    return text == "less" ? Better::less : text == "more" ? Better::more : Better::none;
-}
-
 Case read_case(const Place &from)
 {
     Case c;
@@ -233,7 +229,8 @@ Case read_case(const Place &from)
     c.batch = from["batch"].number_or(0);
     c.repeated = from["repeated"].number_or(0);
     c.unsteady = from["unsteady"].number_or(0);
-    c.better = read_better(from["better"]);
+    if (from["better"])
+        c.better = read_one_of<Better>(from["better"], better_names);
     c.floor = read_floor(from["floor"]);
     for (const Place &contender : from["contenders"].list())
         c.contenders.push_back(read_contender(contender));

@@ -8,23 +8,6 @@
 namespace report
 {
 
-const char *name(Role role)
-{
-    switch (role) {
-    case Role::ours:
-        return "ours";
-    case Role::variant:
-        return "variant";
-    case Role::peer:
-        return "peer";
-    case Role::baseline:
-        return "baseline";
-    case Role::note:
-        break;
-    }
-    return "note";
-}
-
 void name_for_people(Results &results)
 {
     for (Case &c : results.cases)
@@ -96,15 +79,6 @@ size_t rounds(const Results &results)
         for (const Contender &contender : c.contenders)
             most = std::max(most, contender.values.size());
     return most;
-}
-
-double median(std::vector<double> values)
-{
-    if (values.empty())
-        return 0;
-    std::sort(values.begin(), values.end());
-    size_t half = values.size() / 2;
-    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 } // namespace report

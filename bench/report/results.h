@@ -3,6 +3,8 @@
 #ifndef RBX_REPORT_RESULTS_H
 #define RBX_REPORT_RESULTS_H
 
+#include "../schema.h"
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,9 +12,6 @@
 
 namespace report
 {
-
-/* The only layout of the file that this program reads. */
-constexpr int schema = 1;
 
 struct Spread {
     double median = 0, min = 0, max = 0;
@@ -31,17 +30,12 @@ struct Percentiles {
     double max = 0, count = 0;
 };
 
-enum class Role { ours, variant, peer, baseline, note };
-const char *name(Role role);
-
 struct Contender : Spread {
     std::string name;
     Role role = Role::note;
     bool keeps_order = true;
     std::optional<Percentiles> percentiles;
 };
-
-enum class Better { less, more, none };
 
 struct Case {
     std::string group, name, title, unit, kind;
@@ -107,9 +101,6 @@ std::vector<std::string> short_titles(const std::vector<const Case *> &cases);
 
 /* The most rounds that a contender has. */
 size_t rounds(const Results &results);
-
-/* The middle of them; of an even number the mean of the two. */
-double median(std::vector<double> values);
 
 } // namespace report
 

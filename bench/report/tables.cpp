@@ -60,7 +60,7 @@ const Contender *best_of(const Case &c)
     const Contender *best = nullptr;
     for (const Contender &one : c.contenders) {
         if ((one.role != Role::ours && one.role != Role::peer) || !one.keeps_order ||
-            c.better == Better::none)
+            c.better == Better::neither)
             continue;
         if (!best || (c.better == Better::less) == (one.median < best->median))
             best = &one;
@@ -192,7 +192,7 @@ std::string every_number_table(const std::string &title, const Cases &cases)
                        "<tbody>\n";
     for (const Case *c : cases) {
         for (const Contender &one : c->contenders)
-            rows += every_number_row(*c, one.name, name(one.role), c->unit, one);
+            rows += every_number_row(*c, one.name, name_of(one.role), c->unit, one);
         if (c->ratio)
             rows += every_number_row(*c, "best peer / ours", "ratio", "times better", *c->ratio);
         if (c->floor.round_trip)
