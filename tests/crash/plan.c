@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../support/sanitizers.h"
 #include "stepper.h"
 
 struct plan plan = {.pattern = "*"};
@@ -18,12 +17,6 @@ _Noreturn void plan_usage(void)
     fprintf(stderr, "usage: %s [--all] [--offset N] [--jobs N] [[--only] PATTERN] [--one %s]\n",
             plan.program, what_one);
     exit(2);
-}
-
-static void skip(const char *why)
-{
-    printf("1..0 # SKIP: %s\n", why);
-    exit(0);
 }
 
 void plan_begin(int argc, char **argv, const char *one)
@@ -49,10 +42,10 @@ void plan_begin(int argc, char **argv, const char *one)
         else
             plan_usage();
     }
-    if (SANITIZED)
-        skip("a call has far too many instructions under a sanitizer");
-    if (!ptrace_works())
-        skip("ptrace is not allowed here");
+    if (!ptrace_works()) {
+        printf("1..0 # SKIP: ptrace is not allowed here\n");
+        exit(0);
+    }
 }
 
 bool plan_must(long at)

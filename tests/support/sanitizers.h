@@ -14,10 +14,4 @@
 #define THREADS_ONLY 0
 #endif
 
-#if THREADS_ONLY || defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 #endif
