@@ -102,8 +102,10 @@ void rbx_poll_end(struct rbx_poll *poll)
 /* There is something to do: who polls all the same is told, too. */
 static int ready(struct rbx_poll *poll)
 {
-    if (!poll->is_readable)
-        rbx_eventfd_set(poll->alarm.flag.fd);
+    int err = poll->is_readable ? 0 : rbx_eventfd_set(poll->alarm.flag.fd);
+    if (err < 0)
+        return rbx_fail(err, "cannot make the descriptor of ring '%s' readable: %m",
+                        rbx_ring_name(poll->armed.end.ring));
     poll->is_readable = true;
     return 1;
 }
@@ -111,22 +113,27 @@ static int ready(struct rbx_poll *poll)
 /*
  * Somebody may have died, whom this end may be waiting for. Where that cannot be told by a
  * descriptor, or is not settled yet, it is looked for by and by; likewise where one that has
- * stopped in the middle of a call may be passed in a strict ring. Whether the end is ready now.
+ * stopped in the middle of a call may be passed in a strict ring. What was in doubt, and is so no
+ * more, somebody else may have settled since this end has asked: so it asks once more. Whether the
+ * end is ready now.
  */
 static bool mind_the_dead(struct rbx_poll *poll, uint64_t now, uint64_t *deadline)
 {
     struct rbx_armed *armed = &poll->armed;
-    bool strictly_stuck = armed->outlook.stuck && armed->outlook.strict;
-    if (rbx_peers_look(&poll->peers) && rbx_arm_mind(armed))
-        return true;
-    if (!strictly_stuck && !rbx_peers_are_doubtful(&poll->peers)) {
-        armed->due = 0;
-        return false;
-    }
-    if (armed->due != 0 && armed->due <= now && rbx_arm_mind(armed))
-        return true;
-    *deadline = rbx_arm_due(armed, now);
-    return false;
+    const uint32_t *mourned = armed->tx ? &armed->tx->mourned : &armed->rx->mourned;
+    if (rbx_peers_look(&poll->peers))
+        armed->due = now;
+    bool was_in_doubt = armed->due != 0;
+    bool is_ready = was_in_doubt && armed->due <= now && rbx_arm_mind(armed);
+    bool is_in_doubt = (armed->outlook.stuck && armed->outlook.strict) ||
+                       rbx_peers_are_doubtful(&poll->peers, *mourned);
+    if (was_in_doubt && !is_in_doubt && !is_ready)
+        is_ready = rbx_arm_mind(armed);
+    if (is_ready)
+        armed->due = now; /* perhaps for another reason: then it is still to be asked */
+    else if (is_in_doubt)
+        *deadline = rbx_arm_due(armed, now);
+    return is_ready;
 }
 
 /*
@@ -151,8 +158,10 @@ static int wait_for_bell(struct rbx_poll *poll, uint64_t deadline)
 {
     struct rbx_armed *armed = &poll->armed;
     int err = rbx_alarm_set(&poll->alarm, armed->word, armed->value, armed->in_process, deadline);
-    if (err < 0)
+    if (err < 0) {
+        rbx_arm_disarm(armed);
         return rbx_fail(err, "cannot wait for ring '%s': %m", rbx_ring_name(armed->end.ring));
+    }
     poll->is_armed = true;
     armed->patience->polled = 1;
     return 0;

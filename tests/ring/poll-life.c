@@ -261,6 +261,37 @@ Test(poll_life, where_processes_cannot_be_watched_a_death_is_noticed_by_and_by)
     rbx_ring_close(ring);
 }
 
+/* Whoever looks first clears the seat of the dead one, before the other has asked. */
+Test(poll_life, where_processes_cannot_be_watched_each_of_two_receivers_hears_of_a_death)
+{
+    if (!refuse_syscall(SYS_pidfd_open, EPERM, -1, 0))
+        cr_skip_test("SKIP: seccomp is not allowed here");
+    for_each_kind_and_way(kind, by)
+    {
+        struct life life = {.name = own_name("ring"), .kind = kind};
+        if (kind->kind == RBX_SPSC)
+            continue;
+        rbx_ring *ring = ring_of(&life);
+        rbx_rx rx[2];
+        int fd[2];
+        for (int i = 0; i < 2; i++) {
+            succeeds(rbx_rx_open(&rx[i], ring));
+            fd[i] = rbx_rx_fd_by(&rx[i], by);
+        }
+        struct child sender = start(live, &life);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(drain_and_arm(&rx[i]), -EAGAIN);
+        murder(&sender);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(next_answer(&rx[i], fd[i]), -EOWNERDEAD, "%s, %d", kind->noun, i);
+        for (int i = 0; i < 2; i++) {
+            cr_assert_eq(drain_and_arm(&rx[i]), -EAGAIN, "%s: told twice", kind->noun);
+            rbx_rx_close(&rx[i]);
+        }
+        rbx_ring_close(ring);
+    }
+}
+
 /* --- Streams between processes --- */
 
 enum { STREAM = 2000 };
@@ -449,6 +480,26 @@ Test(poll_life, without_futex_waitv_the_thread_looks_by_itself)
         }
         close_both(&both);
     }
+}
+
+/* But on a bell that others may sleep on. */
+Test(poll_life, an_end_that_could_not_be_armed_costs_the_other_end_no_wakes)
+{
+    struct both both;
+    rbx_ring_info info;
+    needs_uring();
+    if (!refuse_syscall(SYS_io_uring_enter, EPERM, -1, 0))
+        cr_skip_test("SKIP: seccomp is not allowed here");
+    open_both(&both, NULL, &polled_kinds[0]);
+    cr_assert_geq(rbx_rx_fd_by(&both.rx, RBX_POLL_BY_URING), 0);
+    for (int i = 0; i < 5; i++) {
+        refuses(-EPERM, "cannot wait for ring", rbx_rx_arm(&both.rx));
+        succeeds(rbx_try_send(&both.tx, &one));
+        cr_assert_eq(drain(&both.rx), -EAGAIN);
+    }
+    rbx_ring_describe(both.ring, &info);
+    cr_assert_eq(info.tx.wakes, 0);
+    close_both(&both);
 }
 
 /* io_uring that goes away after the descriptor was made. */
