@@ -150,3 +150,29 @@ Test(uring, sets_the_flag_at_the_deadline_once)
     cr_assert_not(is_set());
     end();
 }
+
+Test(uring, sets_the_flag_at_once_when_the_deadline_is_over)
+{
+    begin();
+    for (int i = 0; i < 20; i++) {
+        waits(rbx_clock_monotonic() - 1);
+        cr_assert(is_set());
+        cr_assert_eq(rbx_eventfd_take(flag), 0);
+    }
+    end();
+}
+
+Test(uring, says_that_the_kernel_cannot_read_the_word_and_can_wait_for_another)
+{
+    const void *nowhere = (const void *)(uintptr_t)sizeof word;
+    begin();
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(rbx_uring_wait(&uring, flag, nowhere, 0, false, UINT64_MAX), -EFAULT);
+        waits(UINT64_MAX);
+        cr_assert_not(is_set());
+        ring();
+        cr_assert_eq(rbx_eventfd_wait(flag, UINT64_MAX), 0);
+        cr_assert_eq(rbx_eventfd_take(flag), 0);
+    }
+    end();
+}

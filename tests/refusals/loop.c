@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,8 +255,10 @@ static int by_napping_thread(void)
 /* Another process that has a sender; all that it does is to wait to be killed. */
 static pid_t start_sender(void)
 {
-    int status;
+    int status = 0;
     pid_t peer = fork();
+    if (peer < 0)
+        abort(); /* and by no means is -1 killed */
     if (peer == 0) {
         static rbx_ring *ring;
         static rbx_tx tx;
@@ -298,6 +301,9 @@ static int hear_of_death(rbx_poll_by by, rbx_ring_kind kind)
         err = rbx_rx_open(&rx, ring);
     if (err == 0) {
         pid_t peer = start_sender();
+        rbx_ring_info info;
+        end.err = rbx_ring_describe(ring, &info);
+        must(info.tx.state != RBX_END_DEAD, "who cannot be looked at is not called dead");
         int fd = descriptor(&end);
         if (fd >= 0)
             must(arm(&end) == 0, "an end that has nothing to do can be armed");

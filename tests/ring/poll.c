@@ -340,6 +340,7 @@ Test(polled, what_cannot_be_armed_says_why)
 {
     struct both both;
     const void *shown;
+    void *place;
     rbx_rx closed = {0};
     rbx_tx closed_too = {0};
     open_both(&both, NULL, &polled_kinds[0]);
@@ -354,6 +355,11 @@ Test(polled, what_cannot_be_armed_says_why)
     refuses(-EBUSY, "release first", rbx_rx_arm(&both.rx));
     succeeds(rbx_release(&both.rx));
     cr_assert_eq(rbx_rx_arm(&both.rx), 0);
+    succeeds(rbx_try_claim(&both.tx, &place));
+    cr_assert_geq(rbx_tx_fd(&both.tx), 0);
+    refuses(-EBUSY, "commit or abort first", rbx_tx_arm(&both.tx));
+    succeeds(rbx_abort(&both.tx));
+    cr_assert_eq(rbx_tx_arm(&both.tx), 1);
     close_both(&both);
 }
 

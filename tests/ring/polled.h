@@ -147,4 +147,20 @@ static inline int drain_and_arm(rbx_rx *rx)
     }
 }
 
+/* What another process has to do with a ring. */
+struct life {
+    const char *name;
+    const struct polled_kind *kind;
+    enum { SENDS, RECEIVES } does;
+    unsigned messages;
+};
+
+static inline rbx_ring *ring_of(const struct life *life)
+{
+    const rbx_ring_options options = options_of(life->kind);
+    rbx_ring *ring;
+    succeeds(rbx_ring_open(&ring, life->name, &options));
+    return ring;
+}
+
 #endif

@@ -210,6 +210,37 @@ Test(wait, nobody_gives_up_before_the_time_is_over)
             }
 }
 
+/* Each slice begins with a spin: one that filled it would be no sleep, and would not look for the
+   dead. */
+Test(wait, who_is_to_spin_for_seconds_sleeps_all_the_same)
+{
+    const rbx_wait_options long_spin = {.how = RBX_WAIT_SLEEP, .spin_ns = 2000000000};
+    struct both both;
+    uint64_t got;
+    both_open(&both, NULL);
+    succeeds(rbx_rx_wait_by(&both.rx, &long_spin));
+    cr_assert_eq(rbx_recv_for(&both.rx, &got, RBX_SLICE_NS), -ETIMEDOUT);
+    cr_assert_geq(described(both.ring).rx.sleeps, 1);
+    both_close(&both);
+}
+
+/* It was there when they were opened. */
+Test(wait, where_membarrier_is_refused_only_now_the_end_comes_all_the_same)
+{
+    struct both both;
+    uint64_t got;
+    both_open(&both, NULL);
+    if (rbx_load_relaxed(&both.tx.spsc.bell->bits) & RBX_BELL_SLEEPER_BARE)
+        cr_skip_test("SKIP: membarrier is refused here from the beginning");
+    if (!refuse_syscall(SYS_membarrier, EPERM, -1, 0))
+        cr_skip_test("SKIP: seccomp is not allowed here");
+    succeeds(rbx_ring_shutdown(both.ring));
+    cr_assert_eq(rbx_try_recv(&both.rx, &got), -EAGAIN);
+    cr_assert(rbx_load_relaxed(&both.tx.spsc.bell->bits) & RBX_BELL_SLEEPER_BARE);
+    cr_assert_eq(rbx_try_recv(&both.rx, &got), -EPIPE);
+    both_close(&both);
+}
+
 static void *disturb(void *arg)
 {
     struct both *both = arg;
