@@ -99,6 +99,23 @@ Test(poll_life, nothing_is_left_of_it_in_whatever_order_things_close)
     }
 }
 
+/* But on a bell that others may sleep on. */
+Test(poll_life, an_end_that_was_closed_as_it_was_armed_costs_the_other_end_no_wakes)
+{
+    for (unsigned way = has_uring() ? 0 : 1; way < WAYS; way++) {
+        struct both both;
+        rbx_ring_info info;
+        open_both(&both, NULL, &polled_kinds[0]);
+        cr_assert_geq(rbx_rx_fd_by(&both.rx, ways[way]), 0);
+        cr_assert_eq(rbx_rx_arm(&both.rx), 0);
+        rbx_rx_close(&both.rx);
+        succeeds(rbx_try_send(&both.tx, &one));
+        rbx_ring_describe(both.ring, &info);
+        cr_assert_eq(info.tx.wakes, 0);
+        close_both(&both);
+    }
+}
+
 Test(poll_life, a_thousand_endpoints_come_and_go)
 {
     for_each_kind_and_way(kind, by)
