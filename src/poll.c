@@ -120,13 +120,12 @@ static int ready(struct rbx_poll *poll)
 static bool mind_the_dead(struct rbx_poll *poll, uint64_t now, uint64_t *deadline)
 {
     struct rbx_armed *armed = &poll->armed;
-    const uint32_t *mourned = armed->tx ? &armed->tx->mourned : &armed->rx->mourned;
     if (rbx_peers_look(&poll->peers))
         armed->due = now;
     bool was_in_doubt = armed->due != 0;
     bool is_ready = was_in_doubt && armed->due <= now && rbx_arm_mind(armed);
-    bool is_in_doubt = (armed->outlook.stuck && armed->outlook.strict) ||
-                       rbx_peers_are_doubtful(&poll->peers, *mourned);
+    bool is_in_doubt =
+        (armed->outlook.stuck && armed->outlook.strict) || rbx_peers_are_doubtful(&poll->peers);
     if (was_in_doubt && !is_in_doubt && !is_ready)
         is_ready = rbx_arm_mind(armed);
     if (is_ready)

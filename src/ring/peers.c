@@ -85,22 +85,19 @@ bool rbx_peers_look(struct rbx_peers *peers)
     return has_gone;
 }
 
-/* A dead one keeps the only seat of its kind until a successor comes, and is the one that was told
-   of; another seat is cleared. */
-static bool is_settled(const struct rbx_peers *peers, unsigned index, uint32_t mourned)
+/* A dead one keeps the only seat of its kind until a successor comes; another seat is cleared. */
+static bool is_settled(const struct rbx_peers *peers, unsigned index)
 {
     const rbx_ring *ring = peers->end.ring;
-    return ring->shape.kind == RBX_SPSC && mourned != 0 &&
-           rbx_seat_dead(ring, (enum rbx_ring_end)index, 0) == mourned;
+    return ring->shape.kind == RBX_SPSC && rbx_seat_dead(ring, (enum rbx_ring_end)index, 0) != 0;
 }
 
-bool rbx_peers_are_doubtful(const struct rbx_peers *peers, uint32_t mourned)
+bool rbx_peers_are_doubtful(const struct rbx_peers *peers)
 {
     for (unsigned i = 0; i < peers->count; i++) {
         enum rbx_peer_is is = peers->all[i].is;
         bool is_open = rbx_load_acquire(&seat_of(peers, i)->openings) & 1;
-        if (is_open &&
-            (is == RBX_PEER_UNKNOWN || (is == RBX_PEER_GONE && !is_settled(peers, i, mourned))))
+        if (is_open && (is == RBX_PEER_UNKNOWN || (is == RBX_PEER_GONE && !is_settled(peers, i))))
             return true;
     }
     return false;

@@ -39,8 +39,8 @@ int rbx_peers_open(struct rbx_peers *peers, struct rbx_end end, const struct rbx
 /* Looks who is there now: whether one has gone since this was asked last. */
 bool rbx_peers_look(struct rbx_peers *peers);
 /* Whether a peer is open of whom nothing will be heard, or whose death is not settled yet: to be
-   looked for as time passes. `mourned`: the last death that the end was told of. */
-bool rbx_peers_are_doubtful(const struct rbx_peers *peers, uint32_t mourned);
+   looked for as time passes. */
+bool rbx_peers_are_doubtful(const struct rbx_peers *peers);
 /* The poll set may be readable because of some of them: notes who has gone. */
 void rbx_peers_hear(struct rbx_peers *peers);
 void rbx_peers_close(struct rbx_peers *peers);

@@ -294,7 +294,7 @@ static void run_side(unsigned side)
         else
             receive_all(&rx, side);
     }
-    if (!hunt_is_well())
+    if (!hunt_is_well() && ring)
         rbx_ring_shutdown(ring); /* others may wait */
     rbx_tx_close(&tx);
     rbx_rx_close(&rx);

@@ -13,6 +13,7 @@
 TestSuite(poll_death, .timeout = 180);
 
 static const uint64_t one = 1;
+static const int longer_than_a_slice_ms = RBX_SLICE_NS / 1000000 + 60;
 
 /* Opens an end, sends or receives, and stays. */
 static int live(void *arg)
@@ -69,6 +70,8 @@ Test(poll_death, a_sender_that_dies_wakes_an_armed_receiver)
         cr_assert_eq(next_answer(&rx, fd), -EOWNERDEAD, "%s: %s", kind->noun, rbx_last_error());
         for (int i = 0; i < 3; i++)
             cr_assert_eq(drain_and_arm(&rx), -EAGAIN, "%s: told twice", kind->noun);
+        settle(&rx, fd);
+        cr_assert_not(is_readable_within(fd, longer_than_a_slice_ms), "%s: looks on", kind->noun);
         rbx_rx_close(&rx);
         rbx_ring_close(ring);
     }

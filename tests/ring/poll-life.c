@@ -116,6 +116,24 @@ Test(poll_life, an_end_that_was_closed_as_it_was_armed_costs_the_other_end_no_wa
     }
 }
 
+Test(poll_life, a_peer_in_the_same_process_costs_no_descriptor)
+{
+    for_each_kind_and_way(kind, by)
+    {
+        int cost[2];
+        for (int named = 0; named < 2; named++) {
+            struct both both;
+            open_both(&both, named ? own_name("ring") : NULL, kind);
+            cost[named] = -open_descriptors();
+            cr_assert_geq(rbx_rx_fd_by(&both.rx, by), 0);
+            cr_assert_eq(drain_and_arm(&both.rx), -EAGAIN);
+            cost[named] += open_descriptors();
+            close_both(&both);
+        }
+        cr_assert_eq(cost[0], cost[1], "%s: %d, but %d by name", kind->noun, cost[0], cost[1]);
+    }
+}
+
 Test(poll_life, a_thousand_endpoints_come_and_go)
 {
     for_each_kind_and_way(kind, by)
