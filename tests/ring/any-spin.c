@@ -9,7 +9,7 @@
 
 TestSuite(any_spin, .timeout = 120);
 
-enum { ROUNDS = 2000 };
+enum { ROUNDS = 500 };
 
 /* One of two that send to and fro. It waits on a second ring, too, through which nothing comes. */
 struct side {
