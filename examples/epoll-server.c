@@ -210,6 +210,10 @@ static int ask(const char *path, const char *line, char *said, size_t size)
 static pid_t start(const char *role, const char *one, const char *two)
 {
     pid_t parent = getpid(), pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -248,6 +248,10 @@ static pid_t begin(int (*role)(int number), int number)
 {
     fflush(stdout);
     pid_t pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
     if (pid == 0) {
         int code = role(number);
         fflush(stdout);

@@ -57,6 +57,10 @@ static int count(const char *name, uint64_t times)
 static pid_t start(const char *program, const char *name, const char *times)
 {
     pid_t pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
     if (pid == 0) {
         execl(program, program, "count", name, times, (char *)NULL);
         _exit(127);

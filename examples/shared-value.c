@@ -115,6 +115,10 @@ static pid_t start(const char *program, const char *what, const char *name, cons
                    int out)
 {
     pid_t pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
     if (pid == 0) {
         dup2(out, STDOUT_FILENO);
         execl(program, program, what, name, times, (char *)NULL);

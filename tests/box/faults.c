@@ -323,6 +323,7 @@ Test(faults, a_fork_at_any_moment_of_an_open_takes_no_lock_along)
     cr_assert_eq(pthread_create(&thread, NULL, open_and_close, name), 0);
     for (int i = 0; i < FORKS; i++) {
         children[i] = fork();
+        cr_assert_geq(children[i], 0);
         if (children[i] == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (write(past_fork[1], &word, 1) == 1)

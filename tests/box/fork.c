@@ -159,6 +159,7 @@ Test(box_fork, what_is_closed_is_let_go_of_though_a_child_has_a_copy_of_the_desc
     rbx_box *box = opened(name, &(rbx_box_options){.size = 64, .policy = RBX_LAST_ONE_OUT}),
             *owned = made(own_name("owned"), 64);
     pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    cr_assert_geq(child, 0);
     if (child == 0)
         for (;;)
             pause();

@@ -195,6 +195,10 @@ static pid_t start_worker(int slot, uint32_t rounds)
 {
     uint64_t seed = ((uint64_t)draw(UINT32_MAX) << 32) ^ draw(UINT32_MAX) ^ (uint64_t)slot;
     pid_t pid = fork();
+    if (pid < 0) {
+        perror("race: fork");
+        exit(1);
+    }
     if (pid != 0)
         return pid;
     random_state = seed;
