@@ -19,7 +19,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # "name@@VERSION" per symbol; the version's own symbol has type A.
-nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort >"$scratch/library"
+"${NM:-nm}" -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort >"$scratch/library"
 awk '
     /^[A-Z].*{/ { version = $1; next }
     /^global:/ { global = 1; next }

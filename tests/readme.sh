@@ -110,7 +110,8 @@ case $file in
         failed=$((failed + 1))
     else
         cd "$scratch"
-        if timeout 60 ./1 </dev/null >said 2>&1; then
+        # shellcheck disable=SC2086 # a command and its arguments
+        if timeout 60 ${EMULATOR:-} ./1 </dev/null >said 2>&1; then
             echo "ok: the first example of $file runs"
         else
             echo "NOT OK: the first example of $file fails with exit code $?:"

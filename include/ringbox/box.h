@@ -54,8 +54,8 @@ typedef struct rbx_box rbx_box;
 /* The longest name of a shared memory box, in bytes. */
 #define RBX_NAME_MAX 200
 
-/* The largest payload that any box may have: 64 TiB. */
-#define RBX_BOX_SIZE_MAX ((uint64_t)1 << 46)
+/* The largest payload that any box may have: 64 TiB, or 1 GiB where addresses have 32 bits. */
+#define RBX_BOX_SIZE_MAX ((uint64_t)1 << (sizeof(void *) > 4 ? 46 : 30))
 
 typedef enum rbx_box_how {
     RBX_OPEN_OR_CREATE = 0,

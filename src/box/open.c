@@ -45,8 +45,8 @@ static int check_options(const rbx_box_options *o, const char *name)
                         "box '%s': mode 0%o is not 0600 and perhaps reading and writing for others",
                         called, o->mode);
     if (o->size > RBX_BOX_SIZE_MAX)
-        return rbx_fail(-EFBIG, "box '%s': %zu bytes are more than the limit of 64 TiB", called,
-                        o->size);
+        return rbx_fail(-EFBIG, "box '%s': %zu bytes are more than the limit of %s", called,
+                        o->size, sizeof(void *) > 4 ? "64 TiB" : "1 GiB");
     bool joins = o->how == RBX_OPEN_ONLY || o->raw || o->read_only;
     if (joins && (o->how == RBX_CREATE_ONLY || o->backing == RBX_MEMFD))
         return rbx_fail(-EINVAL, "box '%s': %s", called,

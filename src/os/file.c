@@ -151,7 +151,7 @@ int rbx_file_page_size(int fd, uint64_t *size)
     struct statfs fs;
     if (fstatfs(fd, &fs) < 0)
         return -errno;
-    long page = fs.f_type == HUGETLBFS_MAGIC ? (long)fs.f_bsize : sysconf(_SC_PAGESIZE);
+    long page = (unsigned)fs.f_type == HUGETLBFS_MAGIC ? (long)fs.f_bsize : sysconf(_SC_PAGESIZE);
     if (page <= 0)
         return -EIO;
     *size = (uint64_t)page;

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 static int operation(int op, bool in_process)
 {
     return in_process ? op | FUTEX_PRIVATE_FLAG : op;
@@ -22,8 +24,7 @@ static const long futex_call = SYS_futex;
 
 int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process)
 {
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000U),
-                                .tv_nsec = (long)(deadline_ns % 1000000000U)};
+    struct timespec deadline = rbx_clock_timespec(deadline_ns);
     /* The kind with a bit set takes an absolute time. */
     long slept = syscall(futex_call, word, operation(FUTEX_WAIT_BITSET, in_process), value,
                          &deadline, NULL, FUTEX_BITSET_MATCH_ANY);

@@ -44,21 +44,16 @@ int rbx_os_mutex_try(struct rbx_os_mutex *mutex)
     return -pthread_mutex_trylock(raw(mutex));
 }
 
-static struct timespec time_of(uint64_t ns)
-{
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000U),
-                             .tv_nsec = (long)(ns % 1000000000U)};
-}
-
 int rbx_os_mutex_lock_until(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
 {
-    struct timespec deadline = time_of(deadline_ns);
+    struct timespec deadline = rbx_clock_timespec(deadline_ns);
     int err = pthread_mutex_clocklock(raw(mutex), CLOCK_MONOTONIC, &deadline);
     if (err != EINVAL)
         return -err;
     /* Older systems wait for a mutex that inherits priorities by the time of day only. */
     uint64_t now = rbx_clock_monotonic();
-    deadline = time_of(rbx_clock_realtime() + (deadline_ns > now ? deadline_ns - now : 0));
+    deadline =
+        rbx_clock_timespec(rbx_clock_realtime() + (deadline_ns > now ? deadline_ns - now : 0));
     return -pthread_mutex_timedlock(raw(mutex), &deadline);
 }
 

@@ -77,8 +77,7 @@ static int change_until(int32_t id, struct sembuf *change, uint64_t deadline_ns)
 {
     uint64_t now = rbx_clock_monotonic();
     uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-    const struct timespec timeout = {.tv_sec = (time_t)(left / 1000000000U),
-                                     .tv_nsec = (long)(left % 1000000000U)};
+    const struct timespec timeout = rbx_clock_timespec(left);
     return answer(semtimedop(id, change, 1, &timeout));
 }
 

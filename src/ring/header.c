@@ -67,7 +67,7 @@ int rbx_ring_plan(struct rbx_ring_shape *shape, const rbx_ring_options *options)
                                      .tag = options->tag,
                                      .seats = {seats(options->kind, options->senders),
                                                seats(options->kind, options->receivers)}};
-    const uint64_t most = RBX_BOX_SIZE_MAX < SIZE_MAX ? RBX_BOX_SIZE_MAX : SIZE_MAX;
+    const uint64_t most = RBX_BOX_SIZE_MAX;
     uint64_t room = (most - rbx_ring_frames_at(shape)) / shape->frame.bytes;
     if (shape->capacity > most || !kind->plan(shape) || shape->frames > room)
         return rbx_fail(-EINVAL, "%zu messages of %zu bytes are more than any ring can hold",

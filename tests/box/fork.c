@@ -100,7 +100,7 @@ static int own_and_clone(void *arg)
     int err = rbx_box_open(&child_box, name, &(rbx_box_options){.size = 64});
     if (err < 0)
         return err;
-    if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) /* without handlers */
+    if (raw_fork() == 0)
         live_on(out[1]);
     return 0;
 }
@@ -158,7 +158,7 @@ Test(box_fork, what_is_closed_is_let_go_of_though_a_child_has_a_copy_of_the_desc
 {
     rbx_box *box = opened(name, &(rbx_box_options){.size = 64, .policy = RBX_LAST_ONE_OUT}),
             *owned = made(own_name("owned"), 64);
-    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    pid_t child = raw_fork();
     cr_assert_geq(child, 0);
     if (child == 0)
         for (;;)

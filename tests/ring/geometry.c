@@ -78,6 +78,8 @@ Test(geometry, a_ring_holds_its_capacity_and_at_most_a_third_more_frames)
             struct rbx_ring_shape shape;
             const rbx_ring_options options = {.message_size = sizes[i], .capacity = capacity};
             uint64_t bytes;
+            if (capacity > RBX_BOX_SIZE_MAX / 2 / sizes[i])
+                break; /* too large for a machine of 32 bits */
             succeeds(rbx_ring_plan(&shape, &options));
             succeeds(rbx_ring_bytes(&options, &bytes));
             cr_assert_eq(bytes, 1024 + shape.frames * shape.frame.bytes);
@@ -125,11 +127,12 @@ Test(geometry, options_that_make_no_sense_are_refused)
         {"more than any ring can hold", {.message_size = 8, .capacity = SIZE_MAX}},
         {"more than any ring can hold", {.message_size = 1, .capacity = SIZE_MAX}},
         {"more than any ring can hold", {.message_size = 8, .capacity = SIZE_MAX - 7}},
-        {"more than any ring can hold", {.message_size = 8, .capacity = (size_t)1 << 46}},
-        {"more than any ring can hold", {.message_size = 1, .capacity = (size_t)1 << 46}},
+        {"more than any ring can hold", {.message_size = 8, .capacity = (size_t)RBX_BOX_SIZE_MAX}},
+        {"more than any ring can hold", {.message_size = 1, .capacity = (size_t)RBX_BOX_SIZE_MAX}},
         {"more than any ring can hold", {.message_size = 1 << 20, .capacity = (size_t)1 << 26}},
-        {"more than any ring can hold", {.message_size = 1 << 20, .capacity = (size_t)1 << 44}},
-        {"more than any ring can hold", {.message_size = 1 << 20, .capacity = (size_t)1 << 63}},
+        {"more than any ring can hold",
+         {.message_size = 1 << 20, .capacity = (size_t)RBX_BOX_SIZE_MAX / 4}},
+        {"more than any ring can hold", {.message_size = 1 << 20, .capacity = ~(SIZE_MAX >> 1)}},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuse_options(bad[i].part, &bad[i].options);
@@ -137,7 +140,7 @@ Test(geometry, options_that_make_no_sense_are_refused)
 
 Test(geometry, the_largest_ring_has_a_size_that_a_box_can_have)
 {
-    size_t least = 1, most = (size_t)1 << 46;
+    size_t least = 1, most = (size_t)RBX_BOX_SIZE_MAX;
     uint64_t bytes;
     while (most - least > 1) {
         size_t capacity = least + (most - least) / 2;
@@ -225,7 +228,7 @@ Test(geometry, a_header_that_is_not_sound_is_refused)
         refuse_header("damaged", AT(capacity), &no_capacity[i], 8);
     refuse_header("is no ring", 0, "rbxrinG", 8);
     refuse_header("is no ring", 7, "g", 1);
-    refuse_header("other byte order", 8, "\1\2\3\4", 4);
+    refuse_header("other byte order", 8, &(uint32_t){0x04030201U}, 4);
     refuse_header("layout version 2; this program knows version 1", 12, &(uint32_t){2}, 4);
     refuse_header("layout version 0", 12, &(uint32_t){0}, 4);
     pair_close(&pair);

@@ -107,8 +107,8 @@ Test(mpmc_shapes, options_that_make_no_sense_are_refused)
         {"at most 256 senders, not 257", {.kind = RBX_MPMC, .senders = 257}},
         {"at most 256 receivers, not 257", {.kind = RBX_LOCKED, .receivers = 257}},
         {"more than any ring can hold", {.kind = RBX_MPMC, .capacity = SIZE_MAX}},
-        {"more than any ring can hold", {.kind = RBX_MPMC, .capacity = ((size_t)1 << 63) + 1}},
-        {"more than any ring can hold", {.kind = RBX_MPMC, .capacity = (size_t)1 << 46}},
+        {"more than any ring can hold", {.kind = RBX_MPMC, .capacity = ~(SIZE_MAX >> 1) + 1}},
+        {"more than any ring can hold", {.kind = RBX_MPMC, .capacity = (size_t)RBX_BOX_SIZE_MAX}},
         {"more than any ring can hold", {.kind = RBX_LOCKED, .capacity = SIZE_MAX}},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

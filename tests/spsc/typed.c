@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdalign.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pair.h"
@@ -219,8 +220,10 @@ Test(typed, opening_by_name_refuses_a_ring_of_another_type)
     refuses(-EPROTO, "holds 16-byte messages; this program asked for 3",
             threes_open(&other, name, &options));
     cr_assert_null(other);
-    refuses(-EPROTO, "aligns its messages to 8 bytes; this program asked for 16",
-            on16s_open(&other, name, &options));
+    char sentence[80];
+    snprintf(sentence, sizeof sentence,
+             "aligns its messages to %zu bytes; this program asked for 16", alignof(struct tick));
+    refuses(-EPROTO, sentence, on16s_open(&other, name, &options));
     succeeds(ticks_open(&other, name, &options));
     succeeds(rbx_ring_close(other));
     refuses(-EPROTO, "holds 16-byte messages; this program asked for 3",

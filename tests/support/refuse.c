@@ -8,8 +8,9 @@
 
 bool refuse_syscall(int number, int error, int arg, unsigned mask)
 {
-    const unsigned at =
-        (unsigned)offsetof(struct seccomp_data, args) + 8U * (unsigned)(arg < 0 ? 0 : arg);
+    const unsigned low_half = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4U : 0U;
+    const unsigned at = (unsigned)offsetof(struct seccomp_data, args) +
+                        8U * (unsigned)(arg < 0 ? 0 : arg) + low_half;
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 4),

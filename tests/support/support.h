@@ -70,6 +70,9 @@ int reap(struct child *child);    /* once it ended by itself: exit code, or 128 
 /* Runs body in a child that then exits; what body returned (0..127). */
 int in_child(int (*body)(void *arg), void *arg);
 
+/* A fork that runs none of the handlers that are to run at a fork. */
+pid_t raw_fork(void);
+
 /* Whether this thread, of any process, sleeps in the kernel; and until it does. */
 bool is_asleep(pid_t thread);
 void await_sleep_of(pid_t thread);

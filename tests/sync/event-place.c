@@ -191,7 +191,7 @@ Test(event_place, with_nonsense_in_its_word_neither_hangs_nor_crashes)
             succeeds(rbx_event_init(memory, sizeof memory, &options));
             succeeds(rbx_event_attach(&event, NULL, memory, sizeof memory));
             *(_Atomic uint32_t *)(void *)(memory + 64) = nonsense[i / 2];
-            cr_assert_eq(rbx_event_is_set(event), nonsense[i / 2] & 1);
+            cr_assert_eq((uint32_t)rbx_event_is_set(event), nonsense[i / 2] & 1);
             int err = rbx_event_wait_for(event, 1000000);
             cr_assert_eq(err, nonsense[i / 2] & 1 ? 0 : -ETIMEDOUT);
             /* It goes on from there, also where the count of its resets passes 2^30. */
