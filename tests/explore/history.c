@@ -334,6 +334,8 @@ static bool comes_before(unsigned a, unsigned b)
     const struct history_call *calls = s.history->calls;
     if (calls[a].thread == calls[b].thread)
         return a < b;
+    if (s.history->after)
+        return calls[a].returned != HISTORY_NEVER && s.history->after[b] >> a & 1;
     return calls[a].returned < calls[b].called;
 }
 

@@ -64,6 +64,7 @@ struct history {
     size_t count;
     size_t capacity;
     enum history_ring ring;
+    const uint64_t *after; /* for each, the calls that came before it, as bits; NULL: times tell */
 };
 
 bool history_is_sound(const struct history *history);

@@ -21,6 +21,7 @@
 #include "ring/seat.h"
 
 static struct history_call calls[HISTORY_CALLS_MAX];
+static uint64_t after[HISTORY_CALLS_MAX]; /* which calls each comes after, as bits */
 static size_t count;
 static uint64_t clock_now;
 
@@ -52,6 +53,9 @@ static enum history_kind kind_of(enum verb verb, bool sends)
                                : HISTORY_RECV;
 }
 
+/* Number + 1 of the call that a record was noted as. */
+static unsigned noted_as[THREADS_MAX * RECORDS_MAX];
+
 static void note_calls_of(unsigned thread)
 {
     for (unsigned i = 0; i < RECORDS_MAX; i++) {
@@ -68,7 +72,22 @@ static void note_calls_of(unsigned thread)
              is_sender(thread) ? message_of(thread, i / PARTS_MAX, i % PARTS_MAX) : record->value);
         struct history_call *call = &calls[count - 1];
         call->called = record->called;
+        after[count - 1] = record->preceded; /* so far of records, not of calls */
+        noted_as[thread * RECORDS_MAX + i] = (unsigned)count;
         call->returned = is_over ? record->returned : HISTORY_NEVER;
+    }
+}
+
+/* Makes calls of the records in `after`. All come after the `first` ones, which were there before;
+   and from `last` on, who looks at it in the end, after all. */
+static void order_calls(unsigned first, unsigned last)
+{
+    for (unsigned i = first; i < count; i++) {
+        uint64_t records = i < last ? after[i] : 0;
+        after[i] = i < last ? (UINT64_C(1) << first) - 1 : (UINT64_C(1) << i) - 1;
+        for (unsigned r = 0; r < THREADS_MAX * RECORDS_MAX; r++)
+            if (records >> r & 1 && noted_as[r] != 0)
+                after[i] |= UINT64_C(1) << (noted_as[r] - 1);
     }
 }
 
@@ -156,14 +175,18 @@ static void judge_history(unsigned receiver, const uint64_t *left, unsigned n,
         note(OBSERVER, HISTORY_SEND, HISTORY_DONE, message_of(OBSERVER, 0, i));
         calls[count - 1].called = calls[count - 1].returned = 0;
     }
+    memset(noted_as, 0, sizeof noted_as);
     for (unsigned t = 0; t < THREADS_MAX; t++)
         note_calls_of(t);
+    unsigned last_of_them = (unsigned)count;
     clock_now = world.clock;
     for (unsigned i = 0; i < n; i++)
         note(receiver, HISTORY_RECV, HISTORY_DONE, left[i]);
     note(receiver, HISTORY_RECV, last, 0);
+    order_calls(scene->fill, last_of_them);
     const struct history history = {.calls = calls,
                                     .count = count,
+                                    .after = is_weak ? after : NULL,
                                     .capacity = process_of(OBSERVER)->ring.shape.frames,
                                     .ring = scene->flags & RBX_STRICT ? HISTORY_STRICT
                                                                       : HISTORY_DEFAULT};

@@ -10,6 +10,7 @@
 #include "mutant.h"
 #include "tell.h"
 #include "turn.h"
+#include "views.h"
 #include "words.h"
 
 #include <ringbox/message.h>
@@ -310,7 +311,7 @@ static void shut_down(struct process *self)
     one_ends(0, SHUT_DOWN, 0);
 }
 
-static void call(unsigned number, enum verb verb)
+__attribute__((noinline)) static void call(unsigned number, enum verb verb)
 {
     struct process *self = processes[current];
     rbx_repaired repaired = {0};
@@ -419,6 +420,7 @@ void scene_begin(const struct configuration *configuration)
     world.deaths = scene->mortal == 0 ? 0 : scene->deaths > 1 ? (uint8_t)scene->deaths : 1;
     world.timeouts = (uint8_t)scene->timeouts;
     exploring = true;
+    views_begin();
     for (current = 0; current < THREADS_MAX; current++)
         if (scene->roles[current].end) {
             world.threads[current].state = THREAD_READY;

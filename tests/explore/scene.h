@@ -57,10 +57,12 @@ struct configuration {
     unsigned timeouts; /* of sleeps, at any time, in all */
     unsigned slices;   /* of each thread's sleeps, when nothing else happens */
     bool no_membarrier;
-    bool fresh;        /* endpoints have done nothing yet, not even looked for orphans */
-    uint64_t start;    /* position; 0: 8 */
-    unsigned switches; /* at most so many where a thread could have gone on; 0: any number */
-    bool is_large;     /* not for every day */
+    bool fresh;             /* endpoints have done nothing yet, not even looked for orphans */
+    uint64_t start;         /* position; 0: 8 */
+    unsigned switches;      /* at most so many where a thread could have gone on; 0: any number */
+    bool is_large;          /* not for every day */
+    bool is_weak;           /* every day on the weak machine, too, */
+    unsigned weak_switches; /* and with so many there; 0: as many as here */
 };
 
 extern const struct configuration configurations[];

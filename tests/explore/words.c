@@ -19,14 +19,14 @@ _Alignas(64) char ring_memory[8192];
 
 /* Number + 1 of the word at each place, four bytes each. */
 static uint8_t number_at[sizeof ring_memory / 4];
-static unsigned fences;
+static unsigned fences, order;
 
 void words_forget(void)
 {
     memset(number_at, 0, sizeof number_at);
     memset(word_table, 0, sizeof word_table);
     word_count = 0;
-    fences = NO_WORD;
+    fences = order = NO_WORD;
 }
 
 static unsigned new_word(enum word_kind kind, int owner)
@@ -181,6 +181,23 @@ unsigned word_of_fences(void)
     if (fences == NO_WORD)
         fences = named(new_word(WORD_FENCES, -1), "everybody's fences");
     return fences;
+}
+
+unsigned word_of_order(void)
+{
+    if (order == NO_WORD)
+        order = named(new_word(WORD_ORDER, -1), "the order of all");
+    return order;
+}
+
+unsigned word_of_queue(unsigned of)
+{
+    for (unsigned i = 0; i < word_count; i++)
+        if (word_table[i].kind == WORD_QUEUE && word_table[i].lock == of)
+            return i;
+    unsigned word = named(new_word(WORD_QUEUE, -1), "queue");
+    word_table[word].lock = of;
+    return word;
 }
 
 /* --- What they say --- */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * views.h: a memory in which a load may be stale, within what the orders of C11 allow.
+ *
+ * A word has messages: the values that were stored, in order (its modification order), each with
+ * what it releases. A view says for each word which message is the oldest that may still be read,
+ * and which calls are known to have returned: what happens before, for short.
+ *
+ *   load      any message that the thread's view of the word does not rule out; from then on no
+ *             older one. With acquire the thread's view grows by what the message releases;
+ * without, a fence can still acquire that store     a message at the end. With release it releases
+ * the thread's view; without, what the view was at the thread's last fence swap      reads the
+ * newest message, and goes on to release what that one does (a release sequence; a later store of
+ * the same thread does not continue one, as in C++20). One that fails is a load, and may be stale
+ *   fence     (seq_cst) whoever fences later reads no older than what this thread has stored, or
+ *             what was stored seq_cst before. That is all that C11 says (29.3): it is a lower bound
+ *             of the thread's own loads, and is passed on to nobody else
+ *   barrier   (the kernel's membarrier, in another thread's name) as that, and all that the thread
+ *             has seen: the processor's own full barrier, which is cumulative
+ *
+ * What the machine leaves out: a store goes to the end of its word's order, so of two threads that
+ * each store to two words, crosswise, the later store wins in both (no 2+2W); and a load reads what
+ * has been stored, so no load is from the future (no load buffering, which would need promises). A
+ * weak swap fails for no reason but a stale one.
+ *
+ * The newest value of a word is in world.memory too.
+ */
+#ifndef EXPLORE_VIEWS_H
+#define EXPLORE_VIEWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "world.h"
+
+/* For a new schedule: nothing is stale. */
+void views_begin(void);
+
+/* How many values a load of the word can return; the newest is number 0, and the next older 1. */
+unsigned views_choices(unsigned thread, unsigned word, unsigned order);
+/* There is one choice, which tells the thread nothing. */
+bool views_load_is_idle(unsigned thread, unsigned word, unsigned order);
+
+/* The current thread's. The order is made of the bits of enum explore_order. */
+uint64_t views_load(unsigned word, unsigned choice, unsigned order);
+/* Number `choice` of those: what it would return. */
+uint64_t views_peek(unsigned word, unsigned choice, unsigned order);
+/* What it has read last, again. */
+uint64_t views_reread(unsigned word);
+void views_store(unsigned word, uint64_t value, unsigned order);
+/* Reads the newest and stores this. */
+void views_swap(unsigned word, uint64_t value, unsigned order);
+void views_fence(void);
+
+/* A full barrier in this thread. */
+void views_barrier(unsigned thread);
+/* One sees all that the other has. */
+void views_join(unsigned thread, unsigned other);
+/* Time has passed: whatever was stored has become visible, and orders nothing by that. */
+void views_catch_up(unsigned thread);
+
+/* Calls, as bits, that are known to the current thread to have returned; and that one has. */
+uint32_t views_returned(void);
+void views_note_return(unsigned record);
+
+/* Forgets what nobody can read any more. */
+void views_tidy(void);
+/* A hash of it, the same for views that allow the same from now on. */
+uint64_t views_sum(void);
+
+/* All of it, put away and brought back. A place is empty at first: NULL, 0. */
+struct views_kept {
+    void *bytes;
+    size_t size, room;
+};
+void views_keep(struct views_kept *kept);
+void views_restore(const struct views_kept *kept);
+
+#endif
