@@ -63,16 +63,17 @@ static unsigned total(unsigned order)
 void memory_store(unsigned word, uint64_t value, unsigned order)
 {
     be_about_to_change(word);
+    world.threads[current].order = (uint8_t)order;
     if (is_weak)
-        take_turn(word, WRITES | total(order));
+        take_turn(word, WRITES | CHOOSES | total(order));
     else
         take_turn(word_of_fences(), READS);
     if (exploring && word_table[word].kind == WORD_SLOT)
         call_is_under_way();
     if (telling)
-        tell("stores", word, value);
+        tell(chosen > 0 ? "stores, before newer" : "stores", word, value);
     if (exploring && is_weak)
-        views_store(word, value, order);
+        views_store(word, chosen, value, order);
     else if (exploring)
         buffer_append((struct store){.word = (uint8_t)word, .value = value});
     else
@@ -82,7 +83,7 @@ void memory_store(unsigned word, uint64_t value, unsigned order)
 void memory_change(unsigned word, uint64_t value, unsigned order)
 {
     if (exploring && is_weak)
-        views_swap(word, value, order);
+        views_swap(word, chosen, value, order);
     else
         world.memory[word] = value;
 }
@@ -148,6 +149,20 @@ void explore_store(void *at, uint64_t value, size_t size, struct explore_verb ve
     mutant_after(word);
 }
 
+/* What it reads. Where that is what is expected, but another's swap has come behind it already, it
+   is the newest instead, as if that had been the choice. */
+static uint64_t see_to_swap(unsigned word, uint64_t expected, unsigned order)
+{
+    if (!exploring || !is_weak)
+        return world.memory[word];
+    uint64_t seen = views_peek(word, chosen, order);
+    if (chosen > 0 && seen == expected && !views_may_swap(word, chosen, order)) {
+        chosen = 0;
+        seen = world.memory[word];
+    }
+    return seen;
+}
+
 static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explore_verb verb)
 {
     unsigned order = order_of(verb), failing = failing_order_of(verb);
@@ -165,17 +180,14 @@ static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explo
     value = mutant_stores(word, value);
     world.threads[current].order = (uint8_t)failing;
     take_turn_to_change(word, CHOOSES | total(order | failing));
-    /* One that is equal, and older, cannot be swapped: then it is the newest. */
-    if (is_weak && chosen > 0 && views_peek(word, chosen, failing) == *expected)
-        chosen = 0;
-    uint64_t seen = world.memory[word];
-    bool equal = chosen == 0 && (seen == *expected || mutant_stores_anyway(word, value));
+    uint64_t seen = see_to_swap(word, *expected, failing);
+    bool equal = seen == *expected || mutant_stores_anyway(word, value);
     if (equal)
         memory_change(word, value, order);
     else
         *expected = seen = exploring && is_weak ? views_load(word, chosen, failing) : seen;
     if (telling && equal)
-        tell("swaps to", word, value);
+        tell(chosen > 0 ? "swaps, before newer, to" : "swaps to", word, value);
     else if (telling)
         tell(chosen > 0 ? "cannot swap, stale" : "cannot swap", word, seen);
     mutant_after(word);
@@ -199,8 +211,11 @@ static uint64_t change(unsigned word, enum explore_change how, uint64_t value,
                        struct explore_verb verb)
 {
     unsigned order = order_of(verb);
-    take_turn_to_change(word, total(order));
-    uint64_t before = world.memory[word];
+    world.threads[current].order = (uint8_t)order;
+    take_turn_to_change(word, CHOOSES | total(order));
+    if (is_weak && chosen > 0 && !views_may_swap(word, chosen, order))
+        chosen = 0; /* another's has come behind it */
+    uint64_t before = exploring && is_weak ? views_peek(word, chosen, order) : world.memory[word];
     uint64_t after = how == EXPLORE_OR    ? before | value
                      : how == EXPLORE_AND ? before & value
                                           : before + value;

@@ -99,9 +99,11 @@ static bool others_touch(unsigned self, words set, bool reads_too)
     return false;
 }
 
-bool turns_may_read(unsigned t, unsigned word)
+bool turns_may_touch(unsigned t, unsigned word, bool writes_too)
 {
-    return (known.reads[t][world.threads[t].call] & set_of(word)) != 0;
+    unsigned call = world.threads[t].call;
+    words touched = known.reads[t][call] | (writes_too ? known.writes[t][call] : 0);
+    return (touched & set_of(word)) != 0;
 }
 
 bool turns_calls_again(unsigned t)
@@ -159,8 +161,9 @@ static bool is_private_weakly(unsigned t)
     if (set_of(thread->word) & fences ||
         others_touch(t, set_of(thread->word), thread->access & WRITES))
         return false;
-    return !(thread->access & READS) || views_load_is_idle(t, thread->word, thread->order) ||
-           !others_touch(t, fences, false);
+    bool is_idle = thread->access & READS ? views_load_is_idle(t, thread->word, thread->order)
+                                          : choices_of(t) == 1;
+    return is_idle || !others_touch(t, fences, false);
 }
 
 bool is_private(unsigned t)
@@ -192,7 +195,9 @@ unsigned choices_of(unsigned t)
         return 1;
     if (thread->access & PAUSES)
         return sees_a_change(thread) ? 2 : 1;
-    return thread->access & CHOOSES ? views_choices(t, thread->word, thread->order) : 1;
+    return !(thread->access & CHOOSES) ? 1
+           : thread->access & READS    ? views_choices(t, thread->word, thread->order)
+                                       : views_places(t, thread->word, thread->order);
 }
 
 bool flush_is_private(unsigned t)

@@ -22,6 +22,7 @@ struct message {
     uint8_t word;     /* NO_WORD: the place is empty */
     uint8_t stamp;    /* its number in the word's order */
     uint8_t author;
+    bool swaps;    /* it came with a look at the one before: nothing comes between */
     uint8_t older; /* place + 1 of the one before; 0: nobody can read that */
 };
 
@@ -72,27 +73,75 @@ static struct message *older(const struct message *message)
     return message->older ? &v.messages[message->older - 1] : NULL;
 }
 
-static struct message *append(unsigned word, uint64_t value, unsigned author)
+/* The one after it; NULL: it is the newest. */
+static struct message *newer(const struct message *message)
+{
+    struct message *m = newest(message->word);
+    if (m == message)
+        return NULL;
+    while (older(m) != message)
+        m = older(m);
+    return m;
+}
+
+static bool may_be_followed(const struct message *message)
+{
+    const struct message *next = newer(message);
+    return !next || !next->swaps;
+}
+
+/* From this stamp on they are one later. */
+static void make_way_in(struct view *view, unsigned word, unsigned stamp)
+{
+    view->seen[word] = (uint8_t)(view->seen[word] + (view->seen[word] >= stamp));
+}
+
+static void make_way(unsigned word, unsigned stamp)
+{
+    for (unsigned t = 0; t < THREADS_MAX; t++) {
+        make_way_in(&v.now[t], word, stamp);
+        make_way_in(&v.gathered[t], word, stamp);
+        make_way_in(&v.fenced[t], word, stamp);
+        make_way_in(&v.bound[t], word, stamp);
+    }
+    make_way_in(&v.order, word, stamp);
+    for (unsigned i = 0; i < v.used; i++) {
+        struct message *m = &v.messages[i];
+        if (m->word == word && m->stamp >= stamp)
+            m->stamp++;
+        if (m->word != NO_WORD)
+            make_way_in(&m->view, word, stamp);
+    }
+}
+
+/* A new one behind `last`, or the first one. */
+static struct message *insert(unsigned word, struct message *last, uint64_t value, unsigned author)
 {
     unsigned place = 0;
     while (place < v.used && v.messages[place].word != NO_WORD)
         place++;
-    const struct message *last = newest(word);
     unsigned stamp = last ? last->stamp + 1U : 0;
-    if (place == MESSAGES_MAX || stamp > STAMP_MAX) {
+    bool at_the_end = last == newest(word);
+    if (place == MESSAGES_MAX || (last && newest(word)->stamp == STAMP_MAX)) {
         violation("the explorer's memory has no room for more messages");
         return &v.messages[0];
     }
     if (place == v.used)
         v.used++;
+    if (!at_the_end)
+        make_way(word, stamp);
     struct message *message = &v.messages[place];
     *message = (struct message){.value = value,
                                 .word = (uint8_t)word,
                                 .stamp = (uint8_t)stamp,
                                 .author = (uint8_t)author,
-                                .older = v.newest[word]};
-    v.newest[word] = (uint8_t)(place + 1);
-    world.memory[word] = value;
+                                .older = last ? (uint8_t)(last - v.messages + 1) : 0};
+    if (at_the_end) {
+        v.newest[word] = (uint8_t)(place + 1);
+        world.memory[word] = value;
+    } else {
+        newer(last)->older = (uint8_t)(place + 1);
+    }
     return message;
 }
 
@@ -129,10 +178,32 @@ bool views_load_is_idle(unsigned thread, unsigned word, unsigned order)
            is_within(&m->view, &v.now[thread]);
 }
 
-static const struct message *message_chosen(unsigned word, unsigned choice, unsigned order)
+unsigned views_places(unsigned thread, unsigned word, unsigned order)
+{
+    uint8_t oldest = oldest_for(thread, word, order);
+    unsigned count = 0;
+    if (word_table[word].kind == WORD_COUNTER)
+        return 1;
+    for (const struct message *m = newest(word); m && m->stamp >= oldest; m = older(m))
+        count += may_be_followed(m);
+    return count > 0 ? count : 1;
+}
+
+static struct message *place_chosen(unsigned word, unsigned place, unsigned order)
 {
     uint8_t oldest = oldest_for(current, word, order);
-    const struct message *m = newest(word);
+    struct message *m = newest(word);
+    while (place > 0 && older(m) && older(m)->stamp >= oldest) {
+        m = older(m);
+        place -= may_be_followed(m);
+    }
+    return m;
+}
+
+static struct message *message_chosen(unsigned word, unsigned choice, unsigned order)
+{
+    uint8_t oldest = oldest_for(current, word, order);
+    struct message *m = newest(word);
     for (; choice > 0 && older(m) && older(m)->stamp >= oldest; choice--)
         m = older(m);
     return m;
@@ -147,6 +218,12 @@ static void read_message(const struct message *m, unsigned order)
 uint64_t views_peek(unsigned word, unsigned choice, unsigned order)
 {
     return newest(word) ? message_chosen(word, choice, order)->value : world.memory[word];
+}
+
+bool views_may_swap(unsigned word, unsigned choice, unsigned order)
+{
+    return !newest(word) || (may_be_followed(message_chosen(word, choice, order)) &&
+                             word_table[word].kind != WORD_COUNTER);
 }
 
 uint64_t views_load(unsigned word, unsigned choice, unsigned order)
@@ -168,34 +245,40 @@ uint64_t views_reread(unsigned word)
 
 /* --- Stores and swaps --- */
 
-static void store(unsigned word, uint64_t value, unsigned order, const struct view *goes_on)
+static void be_there(unsigned word)
 {
     if (!newest(word))
-        append(word, world.memory[word], NOBODY);
-    struct message *m = append(word, value, current);
+        insert(word, NULL, world.memory[word], NOBODY);
+}
+
+static void store(struct message *last, uint64_t value, unsigned order, const struct view *goes_on)
+{
+    unsigned word = last->word;
+    struct message *m = insert(word, last, value, current);
     v.now[current].seen[word] = m->stamp;
     m->view = order & EXPLORE_RELEASE ? v.now[current] : v.fenced[current];
     raise(&m->view.seen[word], m->stamp);
+    m->swaps = goes_on != NULL;
     if (goes_on)
         join(&m->view, goes_on);
     if (order & EXPLORE_TOTAL)
         raise(&v.order.seen[word], m->stamp);
 }
 
-void views_store(unsigned word, uint64_t value, unsigned order)
+void views_store(unsigned word, unsigned place, uint64_t value, unsigned order)
 {
-    store(word, value, order, NULL);
+    be_there(word);
+    store(place_chosen(word, place, order), value, order, NULL);
 }
 
-void views_swap(unsigned word, uint64_t value, unsigned order)
+void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order)
 {
-    const struct message *m = newest(word);
-    struct view goes_on = {.returned = 0};
-    if (m) {
-        goes_on = m->view;
-        read_message(m, order);
-    }
-    store(word, value, order, &goes_on);
+    be_there(word);
+    struct message *m = message_chosen(word, choice, order);
+    read_message(m, order);
+    /* (Its view may be another's by then, if that makes way.) */
+    const struct view goes_on = m->view;
+    store(m, value, order, &goes_on);
 }
 
 /* --- Fences --- */
@@ -257,10 +340,12 @@ void views_begin(void)
     memset(&v, 0, offsetof(__typeof__(v), messages));
 }
 
-static bool is_reader(unsigned thread, unsigned word)
+/* It may read any that it could, or store behind it. */
+static bool may_care(unsigned thread, unsigned word)
 {
     const struct thread *t = &world.threads[thread];
-    return (t->state == THREAD_READY || t->state == THREAD_ASLEEP) && turns_may_read(thread, word);
+    return (t->state == THREAD_READY || t->state == THREAD_ASLEEP) &&
+           turns_may_touch(thread, word, word_table[word].kind != WORD_COUNTER);
 }
 
 static void forget_older(struct message *m)
@@ -282,7 +367,7 @@ void views_tidy(void)
             continue;
         uint8_t oldest = m->stamp;
         for (unsigned t = 0; t < THREADS_MAX; t++)
-            if (is_reader(t, w) && oldest_for(t, w, 0) < oldest)
+            if (may_care(t, w) && oldest_for(t, w, 0) < oldest)
                 oldest = oldest_for(t, w, 0);
         while (m->stamp > oldest && older(m))
             m = older(m);
@@ -357,7 +442,8 @@ uint64_t views_sum(void)
     h = sum_of(h, &v.order, NULL);
     for (unsigned w = 0; w < word_count; w++)
         for (const struct message *m = newest(w); m; m = older(m)) {
-            h = mix(h, m->value ^ (uint64_t)w << 56 ^ (m->older ? (uint64_t)m->author << 48 : 0));
+            h = mix(h, m->value ^ (uint64_t)w << 56 ^
+                           (m->older ? (uint64_t)m->author << 48 | (uint64_t)m->swaps << 51 : 0));
             h = sum_of(h, &m->view, NULL);
         }
     return h;

@@ -6,22 +6,23 @@
  * what it releases. A view says for each word which message is the oldest that may still be read,
  * and which calls are known to have returned: what happens before, for short.
  *
- *   load      any message that the thread's view of the word does not rule out; from then on no
- *             older one. With acquire the thread's view grows by what the message releases;
- * without, a fence can still acquire that store     a message at the end. With release it releases
- * the thread's view; without, what the view was at the thread's last fence swap      reads the
- * newest message, and goes on to release what that one does (a release sequence; a later store of
- * the same thread does not continue one, as in C++20). One that fails is a load, and may be stale
- *   fence     (seq_cst) whoever fences later reads no older than what this thread has stored, or
- *             what was stored seq_cst before. That is all that C11 says (29.3): it is a lower bound
- *             of the thread's own loads, and is passed on to nobody else
- *   barrier   (the kernel's membarrier, in another thread's name) as that, and all that the thread
- *             has seen: the processor's own full barrier, which is cumulative
+ *   - A load reads any message that the thread's view of the word does not rule out, and from then
+ *     on no older one. With acquire the view grows by what the message releases; without, a later
+ *     fence can still acquire that.
+ *   - A store is a message at the end, or behind any other that the thread could still read. With
+ *     release it releases the thread's view; without, what the view was at the last fence.
+ *   - A swap reads a message, stores behind it, where nothing else can come from then on, and goes
+ *     on to release what that one does: a release sequence. (A later store of the same thread does
+ *     not continue one, as in C++20.) One that fails is a load.
+ *   - A fence (seq_cst): whoever fences later reads no older than what this thread has stored, or
+ *     what was stored seq_cst before. That is all that C11 says (7.17.3): it is a lower bound of a
+ *     thread's own loads, and is passed on to nobody else.
+ *   - A barrier (the kernel's membarrier, in another thread's name) is a fence, and orders all that
+ *     the thread has seen: the processor's own full barrier, which is cumulative.
  *
- * What the machine leaves out: a store goes to the end of its word's order, so of two threads that
- * each store to two words, crosswise, the later store wins in both (no 2+2W); and a load reads what
- * has been stored, so no load is from the future (no load buffering, which would need promises). A
- * weak swap fails for no reason but a stale one.
+ * What the machine leaves out: a load reads what has been stored, and none is from the future (no
+ * load buffering, which would need promises). A weak swap fails for no reason but a stale one.
+ * Counts that are kept for people, and what is the kernel's own, are stored at the end only.
  *
  * The newest value of a word is in world.memory too.
  */
@@ -39,18 +40,21 @@ void views_begin(void);
 
 /* How many values a load of the word can return; the newest is number 0, and the next older 1. */
 unsigned views_choices(unsigned thread, unsigned word, unsigned order);
+/* And how many places there are for a store, the end being number 0. */
+unsigned views_places(unsigned thread, unsigned word, unsigned order);
 /* There is one choice, which tells the thread nothing. */
 bool views_load_is_idle(unsigned thread, unsigned word, unsigned order);
 
 /* The current thread's. The order is made of the bits of enum explore_order. */
 uint64_t views_load(unsigned word, unsigned choice, unsigned order);
-/* Number `choice` of those: what it would return. */
+/* Number `choice` of those: what it would return, and whether a swap could store behind it. */
 uint64_t views_peek(unsigned word, unsigned choice, unsigned order);
+bool views_may_swap(unsigned word, unsigned choice, unsigned order);
 /* What it has read last, again. */
 uint64_t views_reread(unsigned word);
-void views_store(unsigned word, uint64_t value, unsigned order);
-/* Reads the newest and stores this. */
-void views_swap(unsigned word, uint64_t value, unsigned order);
+void views_store(unsigned word, unsigned place, uint64_t value, unsigned order);
+/* Reads number `choice` and stores this behind it. */
+void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order);
 void views_fence(void);
 
 /* A full barrier in this thread. */
