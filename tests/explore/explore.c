@@ -9,8 +9,7 @@
  *     explore --x86 [...]          one of its two machines only; the configurations of the second
  *     explore --weak [...]         are called "weak: NAME"
  *     explore --orders [NAME...]   takes each order from each access that names one, in turn, and
- *                                  says which of these configurations finds that on the weak
- * machine
+ *                                  says which of these configurations finds that
  *
  * The library's ring of many is compiled with atomics (layer.h) and a kernel (kernel.c) that hand
  * over to a scheduler before each access that can matter to others. It walks every schedule
@@ -246,14 +245,17 @@ static const struct {
      "who gives up a claim releases nothing",
      "a claim that is given up"},
     {{"ended", 0, EXPLORE_ACQUIRE},
-     "a receiver that finds the ring shut does not acquire what was sent before",
+     "a receiver that finds the ring shut does not acquire what was sent before (M5)",
      "shutting down"},
     {{"rbx_mpmc_finish_shutdown", 0, EXPLORE_RELEASE},
-     "who shuts the ring does not release what was sent before",
+     "who shuts the ring does not release what was sent before (M5)",
      "shutting down"},
     {{"rbx_end_wake", 0, EXPLORE_TOTAL},
      "who must fence by itself does not (B1)",
      "two receivers that sleep, without membarrier"},
+    {{"rbx_bell_ring", 0, EXPLORE_TOTAL},
+     "whoever rings a bell does not fence (B1)",
+     "a tombstone that is skipped wakes, without membarrier"},
     {{"rbx_bell_fence_all", 0, EXPLORE_TOTAL},
      "a sleeper that may not use membarrier does not fence (B1)",
      "two receivers that sleep, without membarrier"},
