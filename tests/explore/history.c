@@ -114,6 +114,13 @@ static bool is_full(const struct queue *queue)
     return queue->waiting + queue->orphans >= (unsigned)s.history->capacity;
 }
 
+/* As far as the promise goes. */
+static bool is_called_full(const struct queue *queue)
+{
+    size_t promised = s.history->promised ? s.history->promised : s.history->capacity;
+    return queue->waiting + queue->orphans >= (unsigned)promised;
+}
+
 static const struct history_call *call_of(unsigned call)
 {
     return &s.history->calls[call];
@@ -185,7 +192,7 @@ static bool may_be_full(const struct queue *queue, unsigned call)
     if (queue->is_shut)
         return false;
     /* Who is beside may be at a tombstone that is in front, or have the place still. */
-    if (is_full(queue) && (is_clear || others != 0))
+    if (is_called_full(queue) && (is_clear || others != 0))
         return true;
     switch (s.history->ring) {
     case HISTORY_DEFAULT:

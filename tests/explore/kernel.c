@@ -249,5 +249,5 @@ int(rbx_fail)(int err, const char *sentence, ...)
 
 const struct rbx_kind *rbx_kind_of(uint32_t number)
 {
-    return number == RBX_MPMC ? &rbx_kind_mpmc : NULL;
+    return number == RBX_MPMC ? &rbx_kind_mpmc : number == RBX_SPSC ? &rbx_kind_spsc : NULL;
 }

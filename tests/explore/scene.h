@@ -11,7 +11,9 @@
 
 #include "layer.h"
 
+#include <ringbox/mpmc.h>
 #include <ringbox/ring.h>
+#include <ringbox/spsc.h>
 
 #include "ring/handle.h"
 
@@ -48,6 +50,7 @@ struct role {
 struct configuration {
     const char *name;
     struct role roles[THREADS_MAX];
+    bool is_spsc;      /* a ring of one sender and one receiver, and then the rest is plain */
     unsigned slots;    /* 0: one */
     unsigned flags;    /* RBX_STRICT, RBX_DROP */
     unsigned fill;     /* so many messages are there already */
@@ -85,6 +88,16 @@ struct process {
 
 /* Makes the ring, opens all endpoints, and brings the threads to the first of their calls. */
 void scene_begin(const struct configuration *configuration);
+
+/* How the messages lie in the ring: 8 bytes each, two of them in a frame of the ring of one. */
+static inline struct rbx_frame scene_frame(void)
+{
+    return scene->is_spsc ? rbx_spsc_frame_for(8, 64) : rbx_mpmc_frame_for(8, 8);
+}
+
+/* What rbx_mpmc_verb answers, or rbx_spsc_verb. */
+#define SCENE_CALL(verb, ...)                                                                      \
+    (scene->is_spsc ? rbx_spsc_##verb(__VA_ARGS__) : rbx_mpmc_##verb(__VA_ARGS__))
 
 struct process *process_of(unsigned thread);
 bool is_sender(unsigned thread);
