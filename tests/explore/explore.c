@@ -11,7 +11,7 @@
  *     explore --orders [NAME...]   takes each order from each access that names one, in turn, and
  *                                  says which of these configurations finds that
  *
- * The library's ring of many is compiled with atomics (layer.h) and a kernel (kernel.c) that hand
+ * The library's rings are compiled with atomics (layer.h) and a kernel (kernel.c) that hand
  * over to a scheduler before each access that can matter to others. It walks every schedule
  * (search.h) of each configuration (configurations.c), with store buffers as on x86, with deaths,
  * and with sleeps that time out, and judges each end (judge.c). Some it walks again on a machine
@@ -246,6 +246,12 @@ static const struct {
      "one to one"},
     {{"take_news", 0, EXPLORE_ACQUIRE},
      "a receiver that looks again does not acquire it (S1)",
+     "one to one, batches"},
+    {{"rbx_spsc_give_back", 0, EXPLORE_RELEASE},
+     "a frame that is given back does not release that it has been read (S2)",
+     "one to one, batches"},
+    {{"credit_at", 0, EXPLORE_ACQUIRE},
+     "a sender does not acquire it with its credit (S2)",
      "one to one, batches"},
     {{"rbx_mpmc_put_back", 0, EXPLORE_RELEASE},
      "who puts back releases nothing",

@@ -60,6 +60,22 @@ static unsigned total(unsigned order)
     return is_weak && order & EXPLORE_TOTAL ? ORDERS : 0;
 }
 
+/* Tells of another that reads or writes this word of a message, and who is not known to be through.
+ */
+static void check_race(unsigned word, bool writes)
+{
+    if (views_is_race(word) || (writes && views_is_race(word_of_looks(word))))
+        violation("%s %s '%s', and another's access does not happen before (a race)",
+                  thread_name(current), writes ? "writes" : "reads", word_table[word].name);
+}
+
+static void store_weakly(unsigned word, uint64_t value, unsigned order)
+{
+    if (word_table[word].kind == WORD_MESSAGE)
+        check_race(word, true);
+    views_store(word, chosen, value, order);
+}
+
 void memory_store(unsigned word, uint64_t value, unsigned order)
 {
     be_about_to_change(word);
@@ -73,7 +89,7 @@ void memory_store(unsigned word, uint64_t value, unsigned order)
     if (telling)
         tell(chosen > 0 ? "stores, before newer" : "stores", word, value);
     if (exploring && is_weak)
-        views_store(word, chosen, value, order);
+        store_weakly(word, value, order);
     else if (exploring)
         buffer_append((struct store){.word = (uint8_t)word, .value = value});
     else
@@ -107,6 +123,10 @@ static uint64_t load_weakly(struct thread *self, unsigned word, unsigned order)
     if (self->rushing)
         return views_reread(word);
     self->fresh &= ~set_of(word);
+    if (word_table[word].kind == WORD_MESSAGE) {
+        check_race(word, false);
+        views_look(word);
+    }
     return views_load(word, chosen, order);
 }
 

@@ -321,6 +321,19 @@ void views_catch_up(unsigned thread)
             raise(&v.now[thread].seen[w], newest(w)->stamp);
 }
 
+/* --- Races --- */
+
+void views_look(unsigned word)
+{
+    views_store(word_of_looks(word), 0, 0, EXPLORE_RELAXED);
+}
+
+bool views_is_race(unsigned word)
+{
+    const struct message *m = newest(word);
+    return m && v.now[current].seen[word] < m->stamp;
+}
+
 /* --- Calls --- */
 
 uint32_t views_returned(void)
@@ -344,6 +357,8 @@ void views_begin(void)
 static bool may_care(unsigned thread, unsigned word)
 {
     const struct thread *t = &world.threads[thread];
+    if (word_table[word].kind == WORD_LOOKS)
+        word = (unsigned)word_table[word].lock;
     return (t->state == THREAD_READY || t->state == THREAD_ASLEEP) &&
            turns_may_touch(thread, word, word_table[word].kind != WORD_COUNTER);
 }

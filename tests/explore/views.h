@@ -19,6 +19,8 @@
  *     thread's own loads, and is passed on to nobody else.
  *   - A barrier (the kernel's membarrier, in another thread's name) is a fence, and orders all that
  *     the thread has seen: the processor's own full barrier, which is cumulative.
+ *   - The words of a message are not atomic. Who writes one comes after all that have read it, and
+ *     who reads it after all that have written it; else it is a race, which is a fault of its own.
  *
  * What the machine leaves out: a load reads what has been stored, and none is from the future (no
  * load buffering, which would need promises). A weak swap fails for no reason but a stale one.
@@ -56,6 +58,10 @@ void views_store(unsigned word, unsigned place, uint64_t value, unsigned order);
 /* Reads number `choice` and stores this behind it. */
 void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order);
 void views_fence(void);
+/* A word of a message has been read; and whether all that have, and all that have written it, did
+   so before this, since such a word is not atomic. */
+void views_look(unsigned word);
+bool views_is_race(unsigned word);
 
 /* A full barrier in this thread. */
 void views_barrier(unsigned thread);

@@ -206,14 +206,24 @@ unsigned word_of_order(void)
     return order;
 }
 
-unsigned word_of_queue(unsigned of)
+static unsigned word_beside(unsigned of, enum word_kind kind, const char *name)
 {
     for (unsigned i = 0; i < word_count; i++)
-        if (word_table[i].kind == WORD_QUEUE && word_table[i].lock == of)
+        if (word_table[i].kind == kind && word_table[i].lock == of)
             return i;
-    unsigned word = named(new_word(WORD_QUEUE, -1), "queue");
+    unsigned word = named(new_word(kind, -1), name);
     word_table[word].lock = of;
     return word;
+}
+
+unsigned word_of_queue(unsigned of)
+{
+    return word_beside(of, WORD_QUEUE, "queue");
+}
+
+unsigned word_of_looks(unsigned of)
+{
+    return word_beside(of, WORD_LOOKS, "looks at a message");
 }
 
 /* --- What they say --- */
