@@ -30,6 +30,7 @@ struct level {
     uint64_t pieces[THREADS_MAX]; /* hashes of the threads' own */
     struct choice choices[CHOICES_MAX];
     unsigned count, next;
+    bool is_private;         /* they concern nobody else: none of them is a switch */
     unsigned last, switches; /* who moved last; how often another did that could have gone on */
     unsigned moved;          /* by the present choice; THREADS_MAX: none */
     char *piece;             /* of that one, before */
@@ -193,7 +194,8 @@ static bool must_fence(unsigned t)
 static void find_choices(struct level *level, unsigned switches)
 {
     level->count = level->next = 0;
-    if (offer_private(level))
+    level->is_private = offer_private(level);
+    if (level->is_private)
         return;
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (world.threads[t].stores > 0)
@@ -319,7 +321,7 @@ static bool try_next(struct found *found, unsigned switches)
     if (choice.what == STEP)
         put_piece_away(choice.thread);
     struct level *next = &levels[depth + 1];
-    bool is_private_step = at->count == 1;
+    bool is_private_step = at->count == 1 || at->is_private;
     unsigned cost = is_private_step ? 0 : cost_of(at, choice);
     make(choice);
     if (violated[0])
