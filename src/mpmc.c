@@ -23,7 +23,7 @@ void rbx_mpmc_finish_shutdown(rbx_ring *ring)
     struct rbx_mpmc *mpmc = ring->mpmc;
     if (rbx_load_acquire(&mpmc->room.bits) & rbx_load_acquire(&mpmc->message.bits) & RBX_BELL_SHUT)
         return;
-    rbx_or_seq_cst(&mpmc->message.bits, RBX_BELL_SHUT);
+    rbx_or_seq_cst(&mpmc->message.bits, RBX_BELL_SHUT); /* M5 */
     rbx_or_seq_cst(&mpmc->room.bits, RBX_BELL_SHUT);
     rbx_bell_ring(&mpmc->message, ring->in_process);
     rbx_bell_ring(&mpmc->room, ring->in_process);
@@ -214,7 +214,7 @@ int rbx_mpmc_no_place(rbx_tx *tx, uint64_t at, uint64_t word)
 static int ended(rbx_rx *rx, uint64_t head)
 {
     /* Tail is the senders': who polls must not touch it for nothing. */
-    if (rbx_likely(!(rbx_load_acquire(&rx->mpmc.shared->message.bits) & RBX_BELL_SHUT)))
+    if (rbx_likely(!(rbx_load_acquire(&rx->mpmc.shared->message.bits) & RBX_BELL_SHUT))) /* M5 */
         return -EAGAIN;
     if (rbx_slot_ahead(head, rbx_load_acquire(&rx->mpmc.shared->tail)) < 0)
         return rbx_slot_is_of_last_lap(rx->ring, head) ? rbx_ring_damaged(rx->ring) : -EAGAIN;

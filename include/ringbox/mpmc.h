@@ -20,6 +20,8 @@
  *       (acquire) before the intents
  *   M4  a word is stored before the next intent (release); who repairs loads the intents (acquire)
  *       before it looks at the word again
+ *   M5  who shuts down closes `tail` before it shuts the bell (release); a receiver that finds
+ *       nothing loads the bell (acquire) before tail
  *   B1  whoever stores FULL or FREE then loads the bell; see wait.h
  */
 #ifndef RINGBOX_MPMC_H

@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "tell.h"
 #include "turn.h"
+#include "views.h"
 
 void call_is_under_way(void)
 {
@@ -17,7 +18,8 @@ void call_is_under_way(void)
     world.clock++;
     for (unsigned i = 0; i < PARTS_MAX; i++) {
         struct record *record = &world.records[current][self->call * PARTS_MAX + i];
-        record->preceded = world.returned & ~(UINT32_C(0xff) << (current * RECORDS_MAX));
+        if (!is_weak)
+            record->preceded = world.returned & ~(UINT32_C(0xff) << (current * RECORDS_MAX));
         record->called = world.clock;
         record->outcome = CALLED;
     }
@@ -25,7 +27,10 @@ void call_is_under_way(void)
 
 void call_has_returned(unsigned record)
 {
-    world.returned |= UINT32_C(1) << record;
+    if (!is_weak)
+        world.returned |= UINT32_C(1) << record;
+    else
+        views_note_return(record);
     world.records[record / RECORDS_MAX][record % RECORDS_MAX].returned = ++world.clock;
 }
 
@@ -35,6 +40,8 @@ void call_begins(unsigned call)
     self->call = (uint8_t)call;
     self->calling = true;
     look_no_more();
+    for (unsigned i = 0; is_weak && i < PARTS_MAX; i++)
+        world.records[current][call * PARTS_MAX + i].preceded = views_returned();
     self->access = TIDIES;
     fiber_rest();
     self->access = 0;

@@ -4,7 +4,9 @@
  *
  * As late and as early as can be told: then a history says most. A call begins with its first step
  * that is a point where others come in, or that changes what is judged at the end; it has returned
- * when others can see all that it did.
+ * when others can see all that it did. On the weak machine there is no telling which of two calls
+ * came first but by what happens before what: a call comes after those that its thread then knew to
+ * have returned.
  */
 #ifndef EXPLORE_CALLS_H
 #define EXPLORE_CALLS_H

@@ -100,8 +100,9 @@ static unsigned cell_at(const void *at)
 
 /* ---- The layer ----------------------------------------------------------------------------- */
 
-uint64_t explore_load(const void *at, size_t size)
+uint64_t explore_load(const void *at, size_t size, struct explore_verb verb)
 {
+    (void)verb;
     (void)size;
     unsigned cell = cell_at(at);
     struct person *me = take_turn(LOADS, cell);
@@ -113,8 +114,9 @@ uint64_t explore_load(const void *at, size_t size)
 }
 
 /* Only messages are stored. One at a time in a buffer is enough: a set comes between two. */
-void explore_store(void *at, uint64_t value, size_t size)
+void explore_store(void *at, uint64_t value, size_t size, struct explore_verb verb)
 {
+    (void)verb;
     (void)value, (void)size;
     struct person *me = take_turn(STORES, cell_at(at));
     if (fault == FAULT_LATE_MESSAGE)
@@ -132,8 +134,9 @@ static void store_late(struct person *me)
     }
 }
 
-bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value)
+bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value, struct explore_verb verb)
 {
+    (void)verb;
     struct person *me = take_turn(CHANGES, cell_at(at));
     uint32_t seen = now.memory[me->cell];
     bool turns_off = *expected & ~value & RBX_EVENT_SET;
@@ -153,8 +156,10 @@ bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value)
     return true;
 }
 
-uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t value)
+uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t value,
+                          struct explore_verb verb)
 {
+    (void)verb;
     (void)how; /* only bits are set */
     struct person *me = take_turn(CHANGES, cell_at(at));
     uint32_t before = now.memory[me->cell];

@@ -114,6 +114,13 @@ static bool is_full(const struct queue *queue)
     return queue->waiting + queue->orphans >= (unsigned)s.history->capacity;
 }
 
+/* As far as the promise goes. */
+static bool is_called_full(const struct queue *queue)
+{
+    size_t promised = s.history->promised ? s.history->promised : s.history->capacity;
+    return queue->waiting + queue->orphans >= (unsigned)promised;
+}
+
 static const struct history_call *call_of(unsigned call)
 {
     return &s.history->calls[call];
@@ -185,7 +192,7 @@ static bool may_be_full(const struct queue *queue, unsigned call)
     if (queue->is_shut)
         return false;
     /* Who is beside may be at a tombstone that is in front, or have the place still. */
-    if (is_full(queue) && (is_clear || others != 0))
+    if (is_called_full(queue) && (is_clear || others != 0))
         return true;
     switch (s.history->ring) {
     case HISTORY_DEFAULT:
@@ -334,6 +341,8 @@ static bool comes_before(unsigned a, unsigned b)
     const struct history_call *calls = s.history->calls;
     if (calls[a].thread == calls[b].thread)
         return a < b;
+    if (s.history->after)
+        return calls[a].returned != HISTORY_NEVER && s.history->after[b] >> a & 1;
     return calls[a].returned < calls[b].called;
 }
 

@@ -63,7 +63,9 @@ struct history {
     const struct history_call *calls;
     size_t count;
     size_t capacity;
+    size_t promised; /* 'full' is said with so many at least; 0: with `capacity` */
     enum history_ring ring;
+    const uint64_t *after; /* for each, the calls that came before it, as bits; NULL: times tell */
 };
 
 bool history_is_sound(const struct history *history);

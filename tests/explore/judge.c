@@ -21,6 +21,7 @@
 #include "ring/seat.h"
 
 static struct history_call calls[HISTORY_CALLS_MAX];
+static uint64_t after[HISTORY_CALLS_MAX]; /* which calls each comes after, as bits */
 static size_t count;
 static uint64_t clock_now;
 
@@ -43,6 +44,18 @@ static void note(unsigned thread, enum history_kind kind, enum history_answer an
                                            .returned = clock_now};
 }
 
+/* How many the ring holds; one of one sender somewhat more, as its receiver is lazy. */
+static size_t most_messages(void)
+{
+    const struct rbx_ring_shape *shape = &process_of(OBSERVER)->ring.shape;
+    return shape->frames * shape->frame.per_frame;
+}
+
+static size_t least_messages(void)
+{
+    return scene->is_spsc ? process_of(OBSERVER)->ring.shape.capacity : most_messages();
+}
+
 static enum history_kind kind_of(enum verb verb, bool sends)
 {
     return verb == ABORT       ? HISTORY_ABORT
@@ -51,6 +64,9 @@ static enum history_kind kind_of(enum verb verb, bool sends)
            : sends             ? HISTORY_SEND
                                : HISTORY_RECV;
 }
+
+/* Number + 1 of the call that a record was noted as. */
+static unsigned noted_as[THREADS_MAX * RECORDS_MAX];
 
 static void note_calls_of(unsigned thread)
 {
@@ -68,7 +84,22 @@ static void note_calls_of(unsigned thread)
              is_sender(thread) ? message_of(thread, i / PARTS_MAX, i % PARTS_MAX) : record->value);
         struct history_call *call = &calls[count - 1];
         call->called = record->called;
+        after[count - 1] = record->preceded; /* so far of records, not of calls */
+        noted_as[thread * RECORDS_MAX + i] = (unsigned)count;
         call->returned = is_over ? record->returned : HISTORY_NEVER;
+    }
+}
+
+/* Makes calls of the records in `after`. All come after the `first` ones, which were there before;
+   and from `last` on, who looks at it in the end, after all. */
+static void order_calls(unsigned first, unsigned last)
+{
+    for (unsigned i = first; i < count; i++) {
+        uint64_t records = i < last ? after[i] : 0;
+        after[i] = i < last ? (UINT64_C(1) << first) - 1 : (UINT64_C(1) << i) - 1;
+        for (unsigned r = 0; r < THREADS_MAX * RECORDS_MAX; r++)
+            if (records >> r & 1 && noted_as[r] != 0)
+                after[i] |= UINT64_C(1) << (noted_as[r] - 1);
     }
 }
 
@@ -106,7 +137,7 @@ static unsigned drain(unsigned receiver, uint64_t *messages, unsigned most,
     unsigned n = 0;
     *last = HISTORY_REFUSED;
     for (current = receiver; n < most; n++) {
-        int err = rbx_mpmc_try_recv(rx_of(receiver), &messages[n], *frame());
+        int err = SCENE_CALL(try_recv, rx_of(receiver), &messages[n], *frame());
         *last = err == -EPIPE ? HISTORY_ENDED : HISTORY_REFUSED;
         if (err == -EAGAIN || err == -EPIPE)
             break;
@@ -156,17 +187,23 @@ static void judge_history(unsigned receiver, const uint64_t *left, unsigned n,
         note(OBSERVER, HISTORY_SEND, HISTORY_DONE, message_of(OBSERVER, 0, i));
         calls[count - 1].called = calls[count - 1].returned = 0;
     }
+    memset(noted_as, 0, sizeof noted_as);
     for (unsigned t = 0; t < THREADS_MAX; t++)
         note_calls_of(t);
+    unsigned last_of_them = (unsigned)count;
     clock_now = world.clock;
     for (unsigned i = 0; i < n; i++)
         note(receiver, HISTORY_RECV, HISTORY_DONE, left[i]);
     note(receiver, HISTORY_RECV, last, 0);
+    order_calls(scene->fill, last_of_them);
     const struct history history = {.calls = calls,
                                     .count = count,
-                                    .capacity = process_of(OBSERVER)->ring.shape.frames,
-                                    .ring = scene->flags & RBX_STRICT ? HISTORY_STRICT
-                                                                      : HISTORY_DEFAULT};
+                                    .after = is_weak ? after : NULL,
+                                    .capacity = most_messages(),
+                                    .promised = least_messages(),
+                                    .ring = scene->is_spsc              ? HISTORY_LOCKED
+                                            : scene->flags & RBX_STRICT ? HISTORY_STRICT
+                                                                        : HISTORY_DEFAULT};
     if (!history_is_sound(&history))
         violation("no queue would have answered the calls like this");
     if (telling)
@@ -192,17 +229,18 @@ static void judge_words(void)
 static void judge_capacity(unsigned receiver)
 {
     enum { FIRST = 900 };
-    uint64_t frames = process_of(OBSERVER)->ring.shape.frames, messages[HISTORY_CAPACITY_MAX + 1];
+    size_t most = most_messages();
+    uint64_t messages[HISTORY_CAPACITY_MAX + 1];
     unsigned sender = someone('s'), sent = 0;
     int err = 0;
-    for (current = sender; sent <= frames && err == 0; sent += err == 0) {
+    for (current = sender; sent <= most && err == 0; sent += err == 0) {
         uint64_t message = FIRST + sent;
-        err = rbx_mpmc_try_send(tx_of(sender), &message, *frame());
+        err = SCENE_CALL(try_send, tx_of(sender), &message, *frame());
     }
-    if (sent != frames || err != -EAGAIN)
-        violation("of %u messages %u find room at the end (%d)", (unsigned)frames, sent, err);
+    if (sent < least_messages() || sent > most || err != -EAGAIN)
+        violation("of %u messages %u find room at the end (%d)", (unsigned)most, sent, err);
     enum history_answer last;
-    unsigned got = drain(receiver, messages, (unsigned)frames + 1, &last);
+    unsigned got = drain(receiver, messages, (unsigned)most + 1, &last);
     for (unsigned i = 0; i < got; i++)
         if (messages[i] != FIRST + i)
             violation("the message sent as number %u at the end is %llu", i,
@@ -232,7 +270,7 @@ static void judge_progress(unsigned receiver)
         uint64_t message = 900 + i, got = 0;
         enum history_answer last;
         current = sender;
-        int err = rbx_mpmc_try_send(tx_of(sender), &message, *frame());
+        int err = SCENE_CALL(try_send, tx_of(sender), &message, *frame());
         if (err != 0 || drain(receiver, &got, 1, &last) != 1 || got != message) {
             violation("message %u does not come through while one has stopped (%d)", (unsigned)i,
                       err);
@@ -253,9 +291,10 @@ void scene_judge(void)
     unsigned n = drain(receiver, left, HISTORY_CALLS_MAX / 2, &last);
     if (!violated[0])
         judge_history(receiver, left, n, last);
-    bool is_shut = rbx_load_relaxed(&process_of(OBSERVER)->ring.mpmc->tail) & RBX_TAIL_CLOSED;
+    bool is_shut = !scene->is_spsc &&
+                   rbx_load_relaxed(&process_of(OBSERVER)->ring.mpmc->tail) & RBX_TAIL_CLOSED;
     bool is_strict = scene->flags & RBX_STRICT;
-    if (!violated[0] && !scene->stops)
+    if (!violated[0] && !scene->stops && !scene->is_spsc)
         judge_words();
     if (!violated[0] && !scene->stops && !is_shut)
         judge_capacity(receiver);

@@ -5,14 +5,21 @@
  *
  * Time stands still but where a sleep times out, and each thread has its own. A lock belongs to a
  * description, here a thread's; to take or drop it is a swap of its word, to ask a load.
+ *
+ * On the weak machine the kernel's own locks order what is done under them: of a file's locks, and
+ * of who sleeps on a word. So both are seen as they are, and who comes later has seen what those
+ * before had; who asks for a lock adds nothing to that. A process that is buried has stored all
+ * that it ever will. A wake-up shows who is woken what the waker has seen.
  */
 #include <errno.h>
 
 #include "fiber.h"
+#include "memory.h"
 #include "mutant.h"
 #include "scene.h"
 #include "tell.h"
 #include "turn.h"
+#include "views.h"
 #include "words.h"
 
 #include "box/handle.h"
@@ -33,10 +40,11 @@ int rbx_lock_try(int fd, uint64_t byte, enum rbx_lock_kind kind)
     unsigned word = word_of_lock(byte);
     uint64_t self = (uint64_t)(fd - DESCRIPTOR) + 1;
     (void)kind;
-    take_turn_to_change(word);
-    bool taken = world.memory[word] != 0 && world.memory[word] != self;
+    take_turn_to_change(word, 0);
+    uint64_t holder = memory_newest(word, EXPLORE_ACQUIRE);
+    bool taken = holder != 0 && holder != self;
     if (!taken)
-        world.memory[word] = self;
+        memory_change(word, self, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     if (telling)
         tell(taken ? "cannot lock" : "locks", word, world.memory[word]);
     return taken ? -EAGAIN : 0;
@@ -45,9 +53,9 @@ int rbx_lock_try(int fd, uint64_t byte, enum rbx_lock_kind kind)
 int rbx_lock_drop(int fd, uint64_t byte)
 {
     unsigned word = word_of_lock(byte);
-    take_turn_to_change(word);
+    take_turn_to_change(word, 0);
     if (world.memory[word] == (uint64_t)(fd - DESCRIPTOR) + 1)
-        world.memory[word] = 0;
+        memory_change(word, 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     if (telling)
         tell("unlocks", word, world.memory[word]);
     return 0;
@@ -57,8 +65,9 @@ int rbx_lock_held(int fd, uint64_t byte)
 {
     unsigned word = word_of_lock(byte);
     look_no_more();
+    world.threads[current].order = EXPLORE_ACQUIRE;
     take_turn(word, READS);
-    uint64_t holder = world.memory[word];
+    uint64_t holder = memory_newest(word, EXPLORE_ACQUIRE);
     if (telling)
         tell("asks who holds", word, holder);
     if (exploring && mutant == MUTANT_HASTY_REPAIR && word_table[word].owner >= 0 &&
@@ -82,10 +91,12 @@ int rbx_futex_wait(const void *at, uint32_t value, uint64_t deadline_ns, bool in
     (void)in_process;
     if (!exploring)
         return -ETIMEDOUT;
-    take_turn_to_change(word);
+    take_turn_to_change(word, 0);
     if (telling)
         tell(world.memory[word] == value ? "falls asleep on" : "need not sleep on", word,
              world.memory[word]);
+    (void)memory_newest(word, EXPLORE_RELAXED);
+    memory_change(word_of_queue(word), 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     if (world.memory[word] != value)
         return -EAGAIN;
     self->state = THREAD_ASLEEP;
@@ -101,7 +112,7 @@ int rbx_futex_wait(const void *at, uint32_t value, uint64_t deadline_ns, bool in
         self->now = deadline_ns;
     if (mutant == MUTANT_LEAVER_SILENCES_BELL)
         (void)explore_change32((rbx_atomic32 *)(uintptr_t)at, EXPLORE_AND,
-                               ~(uint32_t)RBX_BELL_ASLEEP);
+                               ~(uint32_t)RBX_BELL_ASLEEP, EXPLORE_VERB(SEQ_CST, SEQ_CST));
     return -ETIMEDOUT;
 }
 
@@ -111,10 +122,15 @@ void rbx_futex_wake(const void *at, bool in_process)
     (void)in_process;
     if (!exploring)
         return;
-    take_turn_to_change(word);
+    take_turn_to_change(word, 0);
+    (void)memory_newest(word, EXPLORE_RELAXED);
+    memory_change(word_of_queue(word), 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     for (unsigned t = 0; t < THREADS_MAX; t++)
-        if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].sleeps_on == word)
+        if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].sleeps_on == word) {
             world.threads[t].state = THREAD_READY;
+            if (is_weak)
+                views_join(t, current);
+        }
     if (telling)
         tell("wakes all on", word, world.memory[word]);
 }
@@ -128,8 +144,23 @@ bool rbx_thread_accept_fences(void)
 
 /*
  * Every other thread fences once, each at a time of its own, between the beginning and the end of
- * the call. One whose buffer is empty at some moment may as well have fenced then.
+ * the call. One whose buffer is empty at some moment may as well have fenced then. On the weak
+ * machine who does not run has fenced when it stopped.
  */
+static bool is_yet_to_fence(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    if (is_weak && thread->state != THREAD_READY && thread->state != THREAD_NONE)
+        views_barrier(t);
+    return is_weak ? thread->state == THREAD_READY : thread->stores > 0;
+}
+
+static void fence_oneself(void)
+{
+    if (is_weak)
+        views_barrier(current);
+}
+
 bool rbx_thread_fence_others(void)
 {
     struct thread *self = &world.threads[current];
@@ -139,14 +170,16 @@ bool rbx_thread_fence_others(void)
         return true;
     look_no_more();
     meet_fate();
-    take_turn(word_of_fences(), WRITES);
+    take_turn(word_of_fences(), WRITES | ORDERS);
     if (telling)
         tell("asks all to fence", NO_WORD, 0);
+    fence_oneself();
     self->fencing = 0;
     for (unsigned t = 0; t < THREADS_MAX; t++)
-        if (t != current && world.threads[t].stores > 0)
+        if (t != current && is_yet_to_fence(t))
             self->fencing |= (uint8_t)(1U << t);
     take_turn(NO_WORD, AWAITS | DRAINS);
+    fence_oneself();
     if (telling)
         tell("knows that all have fenced", NO_WORD, 0);
     return true;
@@ -216,5 +249,5 @@ int(rbx_fail)(int err, const char *sentence, ...)
 
 const struct rbx_kind *rbx_kind_of(uint32_t number)
 {
-    return number == RBX_MPMC ? &rbx_kind_mpmc : NULL;
+    return number == RBX_MPMC ? &rbx_kind_mpmc : number == RBX_SPSC ? &rbx_kind_spsc : NULL;
 }

@@ -5,8 +5,10 @@
 #include "calls.h"
 #include "layer.h"
 #include "mutant.h"
+#include "orders.h"
 #include "tell.h"
 #include "turn.h"
+#include "views.h"
 #include "words.h"
 
 /* --- Store buffers --- */
@@ -51,33 +53,95 @@ void buffer_append(struct store store)
     self->buffered |= set_of(store.word);
 }
 
-void memory_store(unsigned word, uint64_t value)
+/* --- Either machine --- */
+
+static unsigned total(unsigned order)
+{
+    return is_weak && order & EXPLORE_TOTAL ? ORDERS : 0;
+}
+
+/* Tells of another that reads or writes this word of a message, and who is not known to be through.
+ */
+static void check_race(unsigned word, bool writes)
+{
+    if (views_is_race(word) || (writes && views_is_race(word_of_looks(word))))
+        violation("%s %s '%s', and another's access does not happen before (a race)",
+                  thread_name(current), writes ? "writes" : "reads", word_table[word].name);
+}
+
+static void store_weakly(unsigned word, uint64_t value, unsigned order)
+{
+    if (word_table[word].kind == WORD_MESSAGE)
+        check_race(word, true);
+    views_store(word, chosen, value, order);
+}
+
+void memory_store(unsigned word, uint64_t value, unsigned order)
 {
     be_about_to_change(word);
-    take_turn(word_of_fences(), READS);
+    world.threads[current].order = (uint8_t)order;
+    if (is_weak)
+        take_turn(word, WRITES | CHOOSES | total(order));
+    else
+        take_turn(word_of_fences(), READS);
     if (exploring && word_table[word].kind == WORD_SLOT)
         call_is_under_way();
     if (telling)
-        tell("stores", word, value);
-    if (exploring)
+        tell(chosen > 0 ? "stores, before newer" : "stores", word, value);
+    if (exploring && is_weak)
+        store_weakly(word, value, order);
+    else if (exploring)
         buffer_append((struct store){.word = (uint8_t)word, .value = value});
     else
         world.memory[word] = value;
 }
 
-uint64_t memory_load(unsigned word)
+void memory_change(unsigned word, uint64_t value, unsigned order)
 {
-    struct thread *self = &world.threads[current];
-    if (self->rushing && !(looked_at(self) & set_of(word)))
-        look_no_more();
-    if (!self->rushing)
-        take_turn(word, READS);
+    if (exploring && is_weak)
+        views_swap(word, chosen, value, order);
+    else
+        world.memory[word] = value;
+}
+
+uint64_t memory_newest(unsigned word, unsigned order)
+{
+    return exploring && is_weak ? views_load(word, 0, order) : world.memory[word];
+}
+
+static uint64_t load_from_buffer(const struct thread *self, unsigned word)
+{
     uint64_t value = world.memory[word];
     for (unsigned i = 0; i < self->stores; i++)
         if (self->buffer[i].word == word)
             value = self->buffer[i].value;
+    return value;
+}
+
+static uint64_t load_weakly(struct thread *self, unsigned word, unsigned order)
+{
+    if (self->rushing)
+        return views_reread(word);
+    self->fresh &= ~set_of(word);
+    if (word_table[word].kind == WORD_MESSAGE) {
+        check_race(word, false);
+        views_look(word);
+    }
+    return views_load(word, chosen, order);
+}
+
+uint64_t memory_load(unsigned word, unsigned order)
+{
+    struct thread *self = &world.threads[current];
+    if (self->rushing && !(looked_at(self) & set_of(word)))
+        look_no_more();
+    self->order = (uint8_t)order;
+    if (!self->rushing)
+        take_turn(word, READS | CHOOSES | total(order));
+    uint64_t value =
+        exploring && is_weak ? load_weakly(self, word, order) : load_from_buffer(self, word);
     if (telling && !self->rushing)
-        tell("loads", word, value);
+        tell(chosen > 0 ? "loads, stale" : "loads", word, value);
     if (exploring && !self->rushing) {
         if (self->looks == LOOKS_MAX)
             memmove(self->look, self->look + 1, --self->looks * sizeof *self->look);
@@ -88,95 +152,119 @@ uint64_t memory_load(unsigned word)
 
 /* --- The layer --- */
 
-uint64_t explore_load(const void *at, size_t size)
+uint64_t explore_load(const void *at, size_t size, struct explore_verb verb)
 {
     unsigned word = word_at(at, (unsigned)size);
-    return mutant_sees(word, memory_load(word));
+    return mutant_sees(word, memory_load(word, order_of(verb)));
 }
 
-void explore_store(void *at, uint64_t value, size_t size)
+void explore_store(void *at, uint64_t value, size_t size, struct explore_verb verb)
 {
     unsigned word = word_at(at, (unsigned)size);
     if (mutant_keeps(word, value)) {
         mutant_keep(word, value);
         return;
     }
-    memory_store(word, value);
+    memory_store(word, value, order_of(verb));
     mutant_after(word);
 }
 
-static bool swap(unsigned word, uint64_t *expected, uint64_t value)
+/* What it reads. Where that is what is expected, but another's swap has come behind it already, it
+   is the newest instead, as if that had been the choice. */
+static uint64_t see_to_swap(unsigned word, uint64_t expected, unsigned order)
 {
+    if (!exploring || !is_weak)
+        return world.memory[word];
+    uint64_t seen = views_peek(word, chosen, order);
+    if (chosen > 0 && seen == expected && !views_may_swap(word, chosen, order)) {
+        chosen = 0;
+        seen = world.memory[word];
+    }
+    return seen;
+}
+
+static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explore_verb verb)
+{
+    unsigned order = order_of(verb), failing = failing_order_of(verb);
     enum word_kind kind = word_table[word].kind;
     if (exploring && mutant == MUTANT_TORN_TICKET && (kind == WORD_TAIL || kind == WORD_HEAD)) {
-        uint64_t seen = memory_load(word);
+        uint64_t seen = memory_load(word, failing);
         if (seen != *expected) {
             *expected = seen;
             return false;
         }
-        take_turn_to_change(word);
-        world.memory[word] = value;
+        take_turn_to_change(word, 0);
+        memory_change(word, value, order);
         return true;
     }
     value = mutant_stores(word, value);
-    take_turn_to_change(word);
-    uint64_t seen = world.memory[word];
+    world.threads[current].order = (uint8_t)failing;
+    take_turn_to_change(word, CHOOSES | total(order | failing));
+    uint64_t seen = see_to_swap(word, *expected, failing);
     bool equal = seen == *expected || mutant_stores_anyway(word, value);
     if (equal)
-        world.memory[word] = value;
+        memory_change(word, value, order);
     else
-        *expected = seen;
-    if (telling) {
-        if (equal)
-            tell("swaps to", word, value);
-        else
-            tell("cannot swap", word, seen);
-    }
+        *expected = seen = exploring && is_weak ? views_load(word, chosen, failing) : seen;
+    if (telling && equal)
+        tell(chosen > 0 ? "swaps, before newer, to" : "swaps to", word, value);
+    else if (telling)
+        tell(chosen > 0 ? "cannot swap, stale" : "cannot swap", word, seen);
     mutant_after(word);
     return equal;
 }
 
-bool explore_swap64(rbx_atomic64 *at, uint64_t *expected, uint64_t value)
+bool explore_swap64(rbx_atomic64 *at, uint64_t *expected, uint64_t value, struct explore_verb verb)
 {
-    return swap(word_at(at, 8), expected, value);
+    return swap(word_at(at, 8), expected, value, verb);
 }
 
-bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value)
+bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value, struct explore_verb verb)
 {
     uint64_t wide = *expected;
-    bool swapped = swap(word_at(at, 4), &wide, value);
+    bool swapped = swap(word_at(at, 4), &wide, value, verb);
     *expected = (uint32_t)wide;
     return swapped;
 }
 
-static uint64_t change(unsigned word, enum explore_change how, uint64_t value)
+static uint64_t change(unsigned word, enum explore_change how, uint64_t value,
+                       struct explore_verb verb)
 {
-    take_turn_to_change(word);
-    uint64_t before = world.memory[word];
+    unsigned order = order_of(verb);
+    world.threads[current].order = (uint8_t)order;
+    take_turn_to_change(word, CHOOSES | total(order));
+    if (is_weak && chosen > 0 && !views_may_swap(word, chosen, order))
+        chosen = 0; /* another's has come behind it */
+    uint64_t before = exploring && is_weak ? views_peek(word, chosen, order) : world.memory[word];
     uint64_t after = how == EXPLORE_OR    ? before | value
                      : how == EXPLORE_AND ? before & value
                                           : before + value;
     if (!exploring || mutant != MUTANT_SILENT_ORPHANS || word_table[word].kind != WORD_ORPHANS)
-        world.memory[word] = after;
+        memory_change(word, after, order);
     if (telling)
         tell("changes to", word, after);
     return before;
 }
 
-uint64_t explore_change64(rbx_atomic64 *at, enum explore_change how, uint64_t value)
+uint64_t explore_change64(rbx_atomic64 *at, enum explore_change how, uint64_t value,
+                          struct explore_verb verb)
 {
-    return change(word_at(at, 8), how, value);
+    return change(word_at(at, 8), how, value, verb);
 }
 
-uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t value)
+uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t value,
+                          struct explore_verb verb)
 {
-    return (uint32_t)change(word_at(at, 4), how, value);
+    return (uint32_t)change(word_at(at, 4), how, value, verb);
 }
 
-void explore_fence(void)
+void explore_fence(struct explore_verb verb)
 {
+    unsigned order = order_of(verb);
     look_no_more();
-    take_turn(NO_WORD, DRAINS);
+    take_turn(NO_WORD, DRAINS | total(order));
+    if (exploring && is_weak && order & EXPLORE_TOTAL)
+        views_fence();
     if (telling)
         tell("fences", NO_WORD, 0);
 }
@@ -184,7 +272,8 @@ void explore_fence(void)
 /*
  * A look at a word that is repeated a number of times sees a change in time, or does not, and
  * which of the two is up to the order of steps: when this thread's turn comes before anything has
- * changed, it is as if all its looks were made now.
+ * changed, it is as if all its looks were made now. On the weak machine it may also see the change
+ * too late for all of them.
  */
 void explore_pause(void)
 {
@@ -192,7 +281,9 @@ void explore_pause(void)
     if (!exploring || self->rushing)
         return;
     take_turn(NO_WORD, PAUSES);
-    if (sees_a_change(self)) {
+    if (sees_a_change(self) && chosen == 0) {
+        if (is_weak)
+            self->fresh |= looked_at(self);
         self->looks = 0;
     } else {
         self->rushing = true;
@@ -204,6 +295,7 @@ void explore_pause(void)
 
 void *explore_copy(void *to, const void *from, size_t size)
 {
+    const struct explore_verb copies = EXPLORE_VERB(RELAXED, RELAXED);
     bool stores = is_in_message(to), loads = is_in_message(from);
     if (!stores && !loads)
         return memcpy(to, from, size);
@@ -215,11 +307,11 @@ void *explore_copy(void *to, const void *from, size_t size)
             continue;
         }
         if (loads)
-            value = explore_load((const char *)from + done, 8);
+            value = explore_load((const char *)from + done, 8, copies);
         else
             memcpy(&value, (const char *)from + done, 8);
         if (stores)
-            explore_store((char *)to + done, value, 8);
+            explore_store((char *)to + done, value, 8, copies);
         else
             memcpy((char *)to + done, &value, 8);
     }

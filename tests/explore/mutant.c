@@ -24,11 +24,11 @@ void mutant_catch_up(void)
     struct store late = self->late;
     self->late.word = NO_WORD;
     if (late.word != NO_WORD)
-        memory_store(late.word, late.value);
+        memory_store(late.word, late.value, EXPLORE_RELAXED);
     void *to = self->late_copy;
     self->late_copy = NULL;
     if (to) {
-        uint64_t value = memory_load(self->late_copied);
+        uint64_t value = memory_load(self->late_copied, EXPLORE_RELAXED);
         memcpy(to, &value, sizeof value);
     }
 }

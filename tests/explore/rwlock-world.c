@@ -151,8 +151,9 @@ static void buffer_store(void *at, uint64_t value, size_t size)
 
 /* --- The layer --- */
 
-uint64_t explore_load(const void *at, size_t size)
+uint64_t explore_load(const void *at, size_t size, struct explore_verb verb)
 {
+    (void)verb;
     struct thread *self = &world.threads[current];
     if (mutant == MUTANT_BLIND_TO_SEATS && at == &shared()->used && exploring)
         return 1;
@@ -171,8 +172,9 @@ uint64_t explore_load(const void *at, size_t size)
     return value;
 }
 
-void explore_store(void *at, uint64_t value, size_t size)
+void explore_store(void *at, uint64_t value, size_t size, struct explore_verb verb)
 {
+    (void)verb;
     if (mutant == MUTANT_NO_WRITING && is_state(at) &&
         rbx_state_does((uint32_t)value) == RBX_RW_WRITING)
         return;
@@ -221,21 +223,24 @@ static bool swap(void *at, uint64_t *expected, uint64_t value, size_t size)
     return false;
 }
 
-bool explore_swap64(rbx_atomic64 *at, uint64_t *expected, uint64_t value)
+bool explore_swap64(rbx_atomic64 *at, uint64_t *expected, uint64_t value, struct explore_verb verb)
 {
+    (void)verb;
     return swap(at, expected, value, 8);
 }
 
-bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value)
+bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value, struct explore_verb verb)
 {
+    (void)verb;
     uint64_t wide = *expected;
     bool equal = swap(at, &wide, value, 4);
     *expected = (uint32_t)wide;
     return equal;
 }
 
-uint32_t explore_exchange32(rbx_atomic32 *at, uint32_t value)
+uint32_t explore_exchange32(rbx_atomic32 *at, uint32_t value, struct explore_verb verb)
 {
+    (void)verb;
     enum rbx_rwlock_does does = rbx_state_does(value);
     if (mutant == MUTANT_READING_IS_BUFFERED && does == RBX_RW_READING) {
         take_turn(STORES);
@@ -249,8 +254,10 @@ uint32_t explore_exchange32(rbx_atomic32 *at, uint32_t value)
     return mutant == MUTANT_UNWATCHED ? seen & ~(uint32_t)RBX_RW_WATCHED : seen;
 }
 
-uint64_t explore_change64(rbx_atomic64 *at, enum explore_change how, uint64_t value)
+uint64_t explore_change64(rbx_atomic64 *at, enum explore_change how, uint64_t value,
+                          struct explore_verb verb)
 {
+    (void)verb;
     take_turn(CHANGES);
     uint64_t seen = raw(at, 8);
     put(at, how == EXPLORE_OR ? seen | value : seen & value, 8);

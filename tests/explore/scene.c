@@ -10,6 +10,7 @@
 #include "mutant.h"
 #include "tell.h"
 #include "turn.h"
+#include "views.h"
 #include "words.h"
 
 #include <ringbox/message.h>
@@ -93,14 +94,18 @@ static struct rbx_ring_shape shape_of(void)
         seats[RBX_RX] += is_receiver(t);
     }
     /* One more of each for the observer. */
-    const rbx_ring_options options = {.kind = RBX_MPMC,
-                                      .message_size = sizeof(uint64_t),
-                                      .capacity = scene->slots ? scene->slots : 1,
-                                      .senders = seats[RBX_TX] + 1,
-                                      .receivers = seats[RBX_RX] + 1,
-                                      .flags = scene->flags};
+    const rbx_ring_options many = {.kind = RBX_MPMC,
+                                   .message_size = sizeof(uint64_t),
+                                   .capacity = scene->slots ? scene->slots : 1,
+                                   .senders = seats[RBX_TX] + 1,
+                                   .receivers = seats[RBX_RX] + 1,
+                                   .flags = scene->flags};
+    const rbx_ring_options one = {.kind = RBX_SPSC,
+                                  .message_size = sizeof(uint64_t),
+                                  .alignment = 64,
+                                  .capacity = scene->slots ? scene->slots : 1};
     struct rbx_ring_shape shape;
-    if (rbx_ring_plan(&shape, &options) < 0)
+    if (rbx_ring_plan(&shape, scene->is_spsc ? &one : &many) < 0)
         abort();
     shape.first_frame = scene->start ? scene->start : 8;
     return shape;
@@ -115,14 +120,21 @@ struct rbx_ring *scene_handle(unsigned thread)
         (struct rbx_ring){.box = &boxes[thread],
                           .memory = ring_memory,
                           .shape = shape,
-                          .kind = &rbx_kind_mpmc,
-                          .mpmc = (void *)(ring_memory + RBX_RING_SHARED_AT),
+                          .kind = scene->is_spsc ? &rbx_kind_spsc : &rbx_kind_mpmc,
                           .first = ring_memory + rbx_ring_frames_at(&shape),
                           .end = ring_memory + rbx_ring_size(&shape),
                           .seats = {(void *)(ring_memory + RBX_RING_SEATS_AT),
                                     (void *)(ring_memory + RBX_RING_SEATS_AT +
                                              shape.seats[RBX_TX] * sizeof(struct rbx_seat))},
                           .chairs = {process->chairs, process->chairs + THREADS_MAX + 1}};
+    void *shared = ring_memory + RBX_RING_SHARED_AT;
+    if (scene->is_spsc) {
+        process->ring.spsc = shared;
+        process->ring.seats[RBX_TX] = &process->ring.spsc->tx;
+        process->ring.seats[RBX_RX] = &process->ring.spsc->rx;
+    } else {
+        process->ring.mpmc = shared;
+    }
     memset(process->chairs, 0, sizeof process->chairs);
     return &process->ring;
 }
@@ -170,27 +182,28 @@ static void two_end(ptrdiff_t answer, enum verb verb, const uint64_t *values)
 
 static int claim_and(struct process *self, enum verb verb)
 {
-    struct rbx_frame frame = rbx_mpmc_frame_for(8, 8);
+    struct rbx_frame frame = scene_frame();
     void *place;
-    int err = rbx_mpmc_try_claim(&self->tx, &place, frame);
+    int err = SCENE_CALL(try_claim, &self->tx, &place, frame);
     if (err < 0)
         return err;
     memcpy(place, self->message, 8);
-    err = verb == ABORT ? rbx_mpmc_abort(&self->tx, frame) : rbx_mpmc_commit(&self->tx, frame);
+    err =
+        verb == ABORT ? SCENE_CALL(abort, &self->tx, frame) : SCENE_CALL(commit, &self->tx, frame);
     if (err == -EAGAIN) /* strict: passed over, and full now */
-        return rbx_mpmc_abort(&self->tx, frame) < 0 ? -EPROTO : err;
+        return SCENE_CALL(abort, &self->tx, frame) < 0 ? -EPROTO : err;
     return err;
 }
 
 static int peek_and(struct process *self, enum verb verb)
 {
-    struct rbx_frame frame = rbx_mpmc_frame_for(8, 8);
+    struct rbx_frame frame = scene_frame();
     const void *place;
-    ptrdiff_t shown = rbx_mpmc_try_peek_n(&self->rx, &place, 1, frame);
+    ptrdiff_t shown = SCENE_CALL(try_peek_n, &self->rx, &place, 1, frame);
     if (shown <= 0)
         return (int)shown;
     memcpy(self->message, place, 8);
-    return rbx_mpmc_release_n(&self->rx, verb == RELEASE, frame);
+    return SCENE_CALL(release_n, &self->rx, verb == RELEASE, frame);
 }
 
 /* Sleeps as who waits for many does, until a try is worth it. */
@@ -209,7 +222,7 @@ static void await_armed(struct process *self)
 static int send_armed(struct process *self)
 {
     int err;
-    while ((err = rbx_mpmc_try_send(&self->tx, self->message, rbx_mpmc_frame_for(8, 8))) == -EAGAIN)
+    while ((err = SCENE_CALL(try_send, &self->tx, self->message, scene_frame())) == -EAGAIN)
         await_armed(self);
     return err;
 }
@@ -217,24 +230,24 @@ static int send_armed(struct process *self)
 static int receive_armed(struct process *self)
 {
     int err;
-    while ((err = rbx_mpmc_try_recv(&self->rx, self->message, rbx_mpmc_frame_for(8, 8))) == -EAGAIN)
+    while ((err = SCENE_CALL(try_recv, &self->rx, self->message, scene_frame())) == -EAGAIN)
         await_armed(self);
     return err;
 }
 
 static void call_as_sender(struct process *self, enum verb verb)
 {
-    const struct rbx_frame frame = rbx_mpmc_frame_for(8, 8);
+    const struct rbx_frame frame = scene_frame();
     uint64_t *message = self->message;
     switch (verb) {
     case SEND:
-        one_ends(rbx_mpmc_try_send(&self->tx, message, frame), verb, message[0]);
+        one_ends(SCENE_CALL(try_send, &self->tx, message, frame), verb, message[0]);
         break;
     case SEND_TWO:
-        two_end(rbx_mpmc_try_send_n(&self->tx, message, 2, frame), verb, message);
+        two_end(SCENE_CALL(try_send_n, &self->tx, message, 2, frame), verb, message);
         break;
     case SEND_WAITING:
-        one_ends(rbx_mpmc_send_for(&self->tx, message, RBX_FOREVER, frame), verb, message[0]);
+        one_ends(SCENE_CALL(send_for, &self->tx, message, RBX_FOREVER, frame), verb, message[0]);
         break;
     case SEND_ARMED:
         one_ends(send_armed(self), verb, message[0]);
@@ -254,17 +267,16 @@ static void call_as_sender(struct process *self, enum verb verb)
 static void call_as_receiver(struct process *self, enum verb verb)
 {
     enum { A_WHILE = 1000000 };
-    const struct rbx_frame frame = rbx_mpmc_frame_for(8, 8);
+    const struct rbx_frame frame = scene_frame();
     uint64_t *message = self->message;
     ptrdiff_t answer;
     switch (verb) {
     case RECV:
     case RECV_WAITING:
     case RECV_FOR_A_WHILE:
-        answer = verb == RECV
-                     ? rbx_mpmc_try_recv(&self->rx, message, frame)
-                     : rbx_mpmc_recv_for(&self->rx, message,
-                                         verb == RECV_WAITING ? RBX_FOREVER : A_WHILE, frame);
+        answer = verb == RECV ? SCENE_CALL(try_recv, &self->rx, message, frame)
+                              : SCENE_CALL(recv_for, &self->rx, message,
+                                           verb == RECV_WAITING ? RBX_FOREVER : A_WHILE, frame);
         mutant_catch_up();
         one_ends((int)answer, verb, message[0]);
         break;
@@ -274,7 +286,7 @@ static void call_as_receiver(struct process *self, enum verb verb)
         one_ends((int)answer, verb, message[0]);
         break;
     case RECV_TWO:
-        answer = rbx_mpmc_try_recv_n(&self->rx, message, 2, frame);
+        answer = SCENE_CALL(try_recv_n, &self->rx, message, 2, frame);
         mutant_catch_up();
         two_end(answer, verb, message);
         break;
@@ -310,7 +322,7 @@ static void shut_down(struct process *self)
     one_ends(0, SHUT_DOWN, 0);
 }
 
-static void call(unsigned number, enum verb verb)
+__attribute__((noinline)) static void call(unsigned number, enum verb verb)
 {
     struct process *self = processes[current];
     rbx_repaired repaired = {0};
@@ -359,7 +371,7 @@ static void settle_in(struct process *self)
 {
     uint64_t message;
     if (is_receiver(current))
-        (void)rbx_mpmc_try_recv(&self->rx, &message, rbx_mpmc_frame_for(8, 8));
+        (void)SCENE_CALL(try_recv, &self->rx, &message, scene_frame());
     if (is_sender(current))
         self->tx.mpmc.quarter = UINT64_MAX;
     rbx_store_relaxed(&self->ring.mpmc->high_water, self->ring.shape.frames);
@@ -373,7 +385,7 @@ static void open_ends(void)
             continue;
         if (open_end(processes[current]) < 0)
             abort();
-        if (!scene->fresh)
+        if (!scene->fresh && !scene->is_spsc)
             settle_in(processes[current]);
     }
 }
@@ -388,7 +400,7 @@ static void fill(void)
         abort();
     for (unsigned i = 0; i < scene->fill; i++) {
         uint64_t message = message_of(OBSERVER, 0, i);
-        if (rbx_mpmc_try_send(&observer->tx, &message, rbx_mpmc_frame_for(8, 8)) < 0)
+        if (SCENE_CALL(try_send, &observer->tx, &message, scene_frame()) < 0)
             abort();
     }
     rbx_tx_close(&observer->tx);
@@ -419,6 +431,7 @@ void scene_begin(const struct configuration *configuration)
     world.deaths = scene->mortal == 0 ? 0 : scene->deaths > 1 ? (uint8_t)scene->deaths : 1;
     world.timeouts = (uint8_t)scene->timeouts;
     exploring = true;
+    views_begin();
     for (current = 0; current < THREADS_MAX; current++)
         if (scene->roles[current].end) {
             world.threads[current].state = THREAD_READY;

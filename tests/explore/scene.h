@@ -11,7 +11,9 @@
 
 #include "layer.h"
 
+#include <ringbox/mpmc.h>
 #include <ringbox/ring.h>
+#include <ringbox/spsc.h>
 
 #include "ring/handle.h"
 
@@ -48,6 +50,7 @@ struct role {
 struct configuration {
     const char *name;
     struct role roles[THREADS_MAX];
+    bool is_spsc;      /* a ring of one sender and one receiver, and then the rest is plain */
     unsigned slots;    /* 0: one */
     unsigned flags;    /* RBX_STRICT, RBX_DROP */
     unsigned fill;     /* so many messages are there already */
@@ -57,10 +60,12 @@ struct configuration {
     unsigned timeouts; /* of sleeps, at any time, in all */
     unsigned slices;   /* of each thread's sleeps, when nothing else happens */
     bool no_membarrier;
-    bool fresh;        /* endpoints have done nothing yet, not even looked for orphans */
-    uint64_t start;    /* position; 0: 8 */
-    unsigned switches; /* at most so many where a thread could have gone on; 0: any number */
-    bool is_large;     /* not for every day */
+    bool fresh;             /* endpoints have done nothing yet, not even looked for orphans */
+    uint64_t start;         /* position; 0: 8 */
+    unsigned switches;      /* at most so many where a thread could have gone on; 0: any number */
+    bool is_large;          /* not for every day */
+    bool is_weak;           /* every day on the weak machine, too, */
+    unsigned weak_switches; /* and with so many there; 0: as many as here */
 };
 
 extern const struct configuration configurations[];
@@ -83,6 +88,16 @@ struct process {
 
 /* Makes the ring, opens all endpoints, and brings the threads to the first of their calls. */
 void scene_begin(const struct configuration *configuration);
+
+/* How the messages lie in the ring: 8 bytes each, two of them in a frame of the ring of one. */
+static inline struct rbx_frame scene_frame(void)
+{
+    return scene->is_spsc ? rbx_spsc_frame_for(8, 64) : rbx_mpmc_frame_for(8, 8);
+}
+
+/* What rbx_mpmc_verb answers, or rbx_spsc_verb. */
+#define SCENE_CALL(verb, ...)                                                                      \
+    (scene->is_spsc ? rbx_spsc_##verb(__VA_ARGS__) : rbx_mpmc_##verb(__VA_ARGS__))
 
 struct process *process_of(unsigned thread);
 bool is_sender(unsigned thread);

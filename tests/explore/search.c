@@ -11,22 +11,26 @@
 #include "state.h"
 #include "tell.h"
 #include "turn.h"
+#include "views.h"
 #include "words.h"
 
-enum what { STEP, HALT, FLUSH, BURY, TIME_OUT };
+enum what { STEP, HALT, FLUSH, FENCE, BURY, TIME_OUT };
 
 struct choice {
     uint8_t what, thread;
+    uint8_t which; /* of the values that it may read */
 };
 
-enum { CHOICES_MAX = 4 * THREADS_MAX, DEPTH_MAX = 4000, ANY = 1000000 };
+enum { CHOICES_MAX = 16 * THREADS_MAX, DEPTH_MAX = 4000, ANY = 1000000 };
 
 /* A state on the way to the present one, and what has been tried in it. */
 struct level {
     struct world world;
+    struct views_kept views;
     uint64_t pieces[THREADS_MAX]; /* hashes of the threads' own */
     struct choice choices[CHOICES_MAX];
     unsigned count, next;
+    bool is_private;         /* they concern nobody else: none of them is a switch */
     unsigned last, switches; /* who moved last; how often another did that could have gone on */
     unsigned moved;          /* by the present choice; THREADS_MAX: none */
     char *piece;             /* of that one, before */
@@ -58,9 +62,10 @@ static void run(unsigned thread)
 static void bury(unsigned thread)
 {
     world.threads[thread].state = THREAD_DEAD;
+    current = thread;
     for (unsigned i = 0; i < word_count; i++)
         if (word_table[i].kind == WORD_LOCK && world.memory[i] == thread + 1)
-            world.memory[i] = 0;
+            memory_change(i, 0, EXPLORE_RELEASE);
     if (telling)
         tell_line("(kernel)", "buries", thread_name(thread), "");
 }
@@ -76,6 +81,7 @@ static void settle_buffers(void)
 static void make(struct choice choice)
 {
     struct thread *thread = &world.threads[choice.thread];
+    chosen = choice.which;
     switch ((enum what)choice.what) {
     case STEP:
         run(choice.thread);
@@ -90,6 +96,13 @@ static void make(struct choice choice)
     case FLUSH:
         buffer_flush(choice.thread);
         break;
+    case FENCE:
+        views_barrier(choice.thread);
+        for (unsigned i = 0; i < THREADS_MAX; i++)
+            world.threads[i].fencing &= (uint8_t) ~(1U << choice.thread);
+        if (telling)
+            tell_line(thread_name(choice.thread), "  (is made to fence)", "", "");
+        break;
     case BURY:
         bury(choice.thread);
         break;
@@ -102,11 +115,15 @@ static void make(struct choice choice)
             thread->slices--;
         thread->state = THREAD_READY;
         thread->timed_out = true;
+        if (is_weak)
+            views_catch_up(choice.thread);
         if (telling)
             tell_line(thread_name(choice.thread), "has slept long enough", "", "");
         break;
     }
-    if (!violated[0])
+    if (!violated[0] && is_weak)
+        views_tidy();
+    else if (!violated[0])
         settle_buffers();
 }
 
@@ -114,7 +131,19 @@ static void make(struct choice choice)
 
 static void offer(struct level *level, enum what what, unsigned thread)
 {
-    level->choices[level->count++] = (struct choice){(uint8_t)what, (uint8_t)thread};
+    if (level->count == CHOICES_MAX)
+        abort();
+    level->choices[level->count++] = (struct choice){(uint8_t)what, (uint8_t)thread, 0};
+}
+
+/* All the ways in which it may do that. */
+static void offer_step(struct level *level, unsigned thread)
+{
+    unsigned count = choices_of(thread);
+    for (unsigned which = 0; which < count; which++) {
+        offer(level, STEP, thread);
+        level->choices[level->count - 1].which = (uint8_t)which;
+    }
 }
 
 /* One that concerns nobody else, or is a thread's own choice, is enough. */
@@ -129,7 +158,7 @@ static bool offer_private(struct level *level)
         }
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (is_enabled(t) && is_private(t)) {
-            offer(level, STEP, t);
+            offer_step(level, t);
             return true;
         }
     return false;
@@ -154,20 +183,32 @@ static unsigned cost_of(const struct level *level, struct choice choice)
            is_enabled(level->last);
 }
 
+static bool must_fence(unsigned t)
+{
+    uint8_t waited_for = 0;
+    for (unsigned i = 0; i < THREADS_MAX; i++)
+        waited_for |= world.threads[i].fencing;
+    return waited_for >> t & 1;
+}
+
 static void find_choices(struct level *level, unsigned switches)
 {
     level->count = level->next = 0;
-    if (offer_private(level))
+    level->is_private = offer_private(level);
+    if (level->is_private)
         return;
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (world.threads[t].stores > 0)
             offer(level, FLUSH, t);
+    for (unsigned t = 0; is_weak && t < THREADS_MAX; t++)
+        if (must_fence(t))
+            offer(level, FENCE, t);
     if (level->last < THREADS_MAX && is_enabled(level->last))
-        offer(level, STEP, level->last);
+        offer_step(level, level->last);
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (t != level->last && is_enabled(t) &&
-            level->switches + cost_of(level, (struct choice){STEP, (uint8_t)t}) <= switches)
-            offer(level, STEP, t);
+            level->switches + cost_of(level, (struct choice){STEP, (uint8_t)t, 0}) <= switches)
+            offer_step(level, t);
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (world.threads[t].state == THREAD_HALTED && world.threads[t].stores == 0 &&
             !scene->stops)
@@ -216,6 +257,8 @@ static void put_piece_away(unsigned thread)
 static void undo(void)
 {
     world = at->world;
+    if (is_weak)
+        views_restore(&at->views);
     if (at->moved < THREADS_MAX)
         fiber_restore(at->moved, at->piece, at->size);
 }
@@ -227,11 +270,18 @@ static void keep_story(void)
         story[i] = levels[i].choices[levels[i].next - 1];
 }
 
+static void keep_world(struct level *level)
+{
+    level->world = world;
+    if (is_weak)
+        views_keep(&level->views);
+}
+
 static void enter(unsigned switches)
 {
     at = &levels[depth];
     find_choices(at, switches);
-    at->world = world;
+    keep_world(at);
 }
 
 static void begin(const struct configuration *configuration, unsigned switches)
@@ -271,7 +321,7 @@ static bool try_next(struct found *found, unsigned switches)
     if (choice.what == STEP)
         put_piece_away(choice.thread);
     struct level *next = &levels[depth + 1];
-    bool is_private_step = at->count == 1;
+    bool is_private_step = at->count == 1 || at->is_private;
     unsigned cost = is_private_step ? 0 : cost_of(at, choice);
     make(choice);
     if (violated[0])
@@ -298,7 +348,7 @@ static bool try_next(struct found *found, unsigned switches)
         violation("more than %d steps", DEPTH_MAX);
         return false;
     }
-    next->world = world;
+    keep_world(next);
     depth++;
     at = next;
     return true;
@@ -379,6 +429,7 @@ struct found search(const struct configuration *configuration, struct limits lim
     if (limits.switches == 0)
         limits.switches = ANY;
     scene = configuration;
+    is_weak = limits.weakly;
     turns_forget();
     words_forget();
     turns_are_never_private = limits.plainly;

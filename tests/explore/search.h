@@ -6,7 +6,8 @@
  * that reaches memory, a death, a sleep that times out. A state is all of memory, all store
  * buffers, and all of each thread: its stack, registers and data, which are put away and brought
  * back; and, since the history is to be judged, who had returned when each call began. What was
- * seen before (its hash of 64 bits was) is not walked again.
+ * seen before (its hash of 64 bits was) is not walked again. On the weak machine it is all views
+ * and messages in place of the buffers, and which message a load reads is one more choice.
  */
 #ifndef EXPLORE_SEARCH_H
 #define EXPLORE_SEARCH_H
@@ -21,6 +22,7 @@ struct limits {
     uint64_t states;   /* 0: none */
     unsigned switches; /* as in the configuration */
     bool plainly;      /* each access is a point where others come in */
+    bool weakly;       /* on the weak machine */
 };
 
 struct found {

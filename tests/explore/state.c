@@ -5,6 +5,7 @@
 
 #include "fiber.h"
 #include "turn.h"
+#include "views.h"
 #include "words.h"
 
 static inline uint64_t mix(uint64_t h, uint64_t value)
@@ -47,7 +48,7 @@ uint64_t state_piece(unsigned thread)
 
 static uint64_t hash_of_thread(uint64_t h, const struct thread *t)
 {
-    h = mix(h, (uint64_t)t->state << 56 | (uint64_t)t->access << 48 | (uint64_t)t->word << 40 |
+    h = mix(h, (uint64_t)t->state << 58 | (uint64_t)t->access << 48 | (uint64_t)t->word << 40 |
                    (uint64_t)t->call << 32 | (uint64_t)t->fencing << 24 |
                    (uint64_t)t->stores << 16 | (uint64_t)t->sleeps_on << 8 |
                    (uint64_t)t->slices << 2 | (uint64_t)t->timed_out << 1 | t->calling);
@@ -56,6 +57,8 @@ static uint64_t hash_of_thread(uint64_t h, const struct thread *t)
     for (unsigned i = 0; i < t->stores; i++)
         h = mix(h, t->buffer[i].value ^ (uint64_t)t->buffer[i].word << 56 ^
                        (uint64_t)t->buffer[i].record << 48);
+    if (t->fresh)
+        h = mix(mix(h, (uint64_t)t->fresh), (uint64_t)(t->fresh >> 64));
     /* Looks matter only where they are waited for to change. */
     for (unsigned i = 0; t->access & PAUSES && i < t->looks; i++)
         h = mix(h, t->look[i].value ^ (uint64_t)t->look[i].word << 56);
@@ -72,14 +75,14 @@ uint64_t state_hash(const uint64_t *pieces, unsigned switches, unsigned last)
         h = hash_of_thread(mix(h, pieces[t]), &world.threads[t]);
         for (unsigned i = 0; i < RECORDS_MAX; i++) {
             const struct record *r = &world.records[t][i];
-            if (r->outcome == NOT_CALLED)
+            if (r->outcome == NOT_CALLED && r->preceded == 0)
                 continue;
             h = mix(h, r->value << 8 | r->outcome);
             h = mix(h, r->preceded);
         }
     }
     h = mix(h, world.returned);
-    return mix(h, sum_of_memory());
+    return mix(h, sum_of_memory() ^ (is_weak ? views_sum() : 0));
 }
 
 uint64_t state_outcome(void)

@@ -5,6 +5,7 @@
 #include "fiber.h"
 #include "scene.h"
 #include "tell.h"
+#include "views.h"
 #include "words.h"
 
 bool turns_stray, turns_are_never_private;
@@ -98,6 +99,21 @@ static bool others_touch(unsigned self, words set, bool reads_too)
     return false;
 }
 
+bool turns_may_touch(unsigned t, unsigned word, bool writes_too)
+{
+    unsigned call = world.threads[t].call;
+    words touched = known.reads[t][call] | (writes_too ? known.writes[t][call] : 0);
+    return (touched & set_of(word)) != 0;
+}
+
+bool turns_calls_again(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    unsigned next = thread->call + 1U;
+    return (thread->state == THREAD_READY || thread->state == THREAD_ASLEEP) && next < CALLS_MAX &&
+           scene->roles[t].calls[next] != END_OF_SCRIPT;
+}
+
 words looked_at(const struct thread *thread)
 {
     words set = 0;
@@ -124,11 +140,39 @@ uint64_t sum_of_memory(void)
     return sum;
 }
 
+/*
+ * On the weak machine. What another orders by a barrier in this thread's name concerns it where it
+ * chooses, or learns something; a thread's own fences, and its part in the order of all that is
+ * seq_cst, concern all that fence.
+ */
+static bool is_private_weakly(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    words fences = set_of(word_of_fences()), order = set_of(word_of_order());
+    bool is_barrier = (thread->access & (AWAITS | DRAINS)) == (AWAITS | DRAINS);
+    if (thread->access & PAUSES)
+        return !others_touch(t, looked_at(thread), false) &&
+               !(sees_a_change(thread) && others_touch(t, fences, false));
+    if (is_barrier || thread->access & ORDERS)
+        if (others_touch(t, fences | order, true))
+            return false;
+    if (thread->access & (AWAITS | MEETS_FATE | TIDIES) || thread->word == NO_WORD)
+        return true;
+    if (set_of(thread->word) & fences ||
+        others_touch(t, set_of(thread->word), thread->access & WRITES))
+        return false;
+    bool is_idle = thread->access & READS ? views_load_is_idle(t, thread->word, thread->order)
+                                          : choices_of(t) == 1;
+    return is_idle || !others_touch(t, fences, false);
+}
+
 bool is_private(unsigned t)
 {
     const struct thread *thread = &world.threads[t];
     if (thread->access & NAPS)
         return false;
+    if (is_weak)
+        return is_private_weakly(t);
     if (thread->access & PAUSES)
         return !others_touch(t, looked_at(thread), false);
     if (thread->access & (AWAITS | MEETS_FATE | TIDIES) || thread->word == NO_WORD)
@@ -142,6 +186,18 @@ bool is_enabled(unsigned t)
     return thread->state == THREAD_READY && !(thread->access & DRAINS && thread->stores > 0) &&
            !(thread->access & AWAITS && thread->fencing != 0) &&
            !(thread->access & NAPS && !thread->timed_out && sum_of_memory() == thread->nap);
+}
+
+unsigned choices_of(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    if (!is_weak)
+        return 1;
+    if (thread->access & PAUSES)
+        return sees_a_change(thread) ? 2 : 1;
+    return !(thread->access & CHOOSES) ? 1
+           : thread->access & READS    ? views_choices(t, thread->word, thread->order)
+                                       : views_places(t, thread->word, thread->order);
 }
 
 bool flush_is_private(unsigned t)
@@ -174,10 +230,13 @@ void take_turn(unsigned word, unsigned access)
         return;
     struct thread *self = &world.threads[current];
     self->word = (uint8_t)word;
-    self->access = (uint8_t)access;
+    self->access = (uint16_t)access;
+    chosen = 0;
     if (word != NO_WORD)
         note_access(word, access);
-    if (!is_enabled(current) || !is_private(current)) {
+    if (access & ORDERS)
+        note_access(word_of_order(), READS | WRITES);
+    if (!is_enabled(current) || !is_private(current) || choices_of(current) > 1) {
         fiber_rest();
         call_is_under_way();
     } else if (access & WRITES && is_judged(word)) {
@@ -200,6 +259,8 @@ void take_nap(void)
     self->nap = 0;
     self->timed_out = false;
     self->looks = 0;
+    if (is_weak)
+        views_catch_up(current);
     if (telling)
         tell("has napped", NO_WORD, 0);
 }
@@ -230,8 +291,8 @@ void be_about_to_change(unsigned word)
         meet_fate();
 }
 
-void take_turn_to_change(unsigned word)
+void take_turn_to_change(unsigned word, unsigned more)
 {
     be_about_to_change(word);
-    take_turn(word, READS | WRITES | DRAINS);
+    take_turn(word, READS | WRITES | DRAINS | more);
 }

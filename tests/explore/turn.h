@@ -26,8 +26,8 @@ extern bool turns_are_never_private; /* nothing is done at once */
 
 /* Waits for the current thread's turn to do this to the word (NO_WORD: to none). */
 void take_turn(unsigned word, unsigned access);
-/* To read and write it, as a swap does, or the kernel. */
-void take_turn_to_change(unsigned word);
+/* To read and write it, as a swap does, or the kernel; and whatever more. */
+void take_turn_to_change(unsigned word, unsigned more);
 /* Notes it before the thread changes a word, at any time: one that is to die can do so here. */
 void be_about_to_change(unsigned word);
 /* Waits until memory has changed, or for a time-out. */
@@ -38,6 +38,9 @@ void meet_fate(void);
 /* Whether what the thread is about to do concerns nobody else, now and later. */
 bool is_private(unsigned thread);
 bool is_enabled(unsigned thread);
+/* In how many ways it may do that: which of so many values it reads, whether it sees a change yet.
+ */
+unsigned choices_of(unsigned thread);
 /* Likewise, that its first store reaches memory. */
 bool flush_is_private(unsigned thread);
 
@@ -47,5 +50,10 @@ words looked_at(const struct thread *thread);
 void look_no_more(void);
 
 uint64_t sum_of_memory(void); /* a hash of it */
+
+/* Whether the thread may read the word from now on, or write it, as far as is known. */
+bool turns_may_touch(unsigned thread, unsigned word, bool writes_too);
+/* Whether the thread has another call before it. */
+bool turns_calls_again(unsigned thread);
 
 #endif

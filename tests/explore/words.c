@@ -19,14 +19,14 @@ _Alignas(64) char ring_memory[8192];
 
 /* Number + 1 of the word at each place, four bytes each. */
 static uint8_t number_at[sizeof ring_memory / 4];
-static unsigned fences;
+static unsigned fences, order;
 
 void words_forget(void)
 {
     memset(number_at, 0, sizeof number_at);
     memset(word_table, 0, sizeof word_table);
     word_count = 0;
-    fences = NO_WORD;
+    fences = order = NO_WORD;
 }
 
 static unsigned new_word(enum word_kind kind, int owner)
@@ -84,17 +84,18 @@ static unsigned shared_word(size_t offset)
 
 static unsigned seat_word(size_t offset)
 {
-    static const struct {
+    const struct {
         size_t at;
         enum word_kind kind;
         const char *name;
     } known[] = {
-        {offsetof(struct rbx_seat, at), WORD_INTENT, "intent"},
+        {offsetof(struct rbx_seat, at), WORD_INTENT, scene->is_spsc ? "position" : "intent"},
         {offsetof(struct rbx_seat, owed), WORD_OWED, "debt"},
         {offsetof(struct rbx_seat, openings), WORD_OTHER, "openings"},
         {offsetof(struct rbx_seat, missed), WORD_COUNTER, "calls in vain"},
         {offsetof(struct rbx_seat, sleeps), WORD_COUNTER, "sleeps"},
         {offsetof(struct rbx_seat, wakes), WORD_COUNTER, "wakes"},
+        {offsetof(struct rbx_seat, high_water), WORD_COUNTER, "high water"},
         {offsetof(struct rbx_seat, pid), WORD_COUNTER, "process"},
         {offsetof(struct rbx_seat, only_core), WORD_COUNTER, "core"},
         {offsetof(struct rbx_seat, start), WORD_COUNTER, "start"},
@@ -121,6 +122,20 @@ static unsigned seat_word(size_t offset)
     return word;
 }
 
+static unsigned word_of_one(size_t offset)
+{
+    switch (offset) {
+    case offsetof(struct rbx_spsc, freed):
+        return named(new_word(WORD_OTHER, -1), "frames given back");
+    case offsetof(struct rbx_spsc, message):
+        return named(new_word(WORD_BELL, -1), "bell of messages");
+    case offsetof(struct rbx_spsc, room):
+        return named(new_word(WORD_BELL, -1), "bell of room");
+    default:
+        return seat_word(offset);
+    }
+}
+
 static unsigned slot_word(size_t offset)
 {
     const struct rbx_ring_shape *shape = &process_of(OBSERVER)->ring.shape;
@@ -141,6 +156,7 @@ unsigned word_at(const void *at, unsigned size)
     size_t slots = rbx_ring_frames_at(&process_of(OBSERVER)->ring.shape);
     unsigned word = offset >= slots               ? slot_word(offset - slots)
                     : offset >= RBX_RING_SEATS_AT ? seat_word(offset - RBX_RING_SEATS_AT)
+                    : scene->is_spsc              ? word_of_one(offset - RBX_RING_SHARED_AT)
                                                   : shared_word(offset - RBX_RING_SHARED_AT);
     number_at[offset / 4] = (uint8_t)(word + 1);
     return word;
@@ -183,6 +199,33 @@ unsigned word_of_fences(void)
     return fences;
 }
 
+unsigned word_of_order(void)
+{
+    if (order == NO_WORD)
+        order = named(new_word(WORD_ORDER, -1), "the order of all");
+    return order;
+}
+
+static unsigned word_beside(unsigned of, enum word_kind kind, const char *name)
+{
+    for (unsigned i = 0; i < word_count; i++)
+        if (word_table[i].kind == kind && word_table[i].lock == of)
+            return i;
+    unsigned word = named(new_word(kind, -1), name);
+    word_table[word].lock = of;
+    return word;
+}
+
+unsigned word_of_queue(unsigned of)
+{
+    return word_beside(of, WORD_QUEUE, "queue");
+}
+
+unsigned word_of_looks(unsigned of)
+{
+    return word_beside(of, WORD_LOOKS, "looks at a message");
+}
+
 /* --- What they say --- */
 
 static void say_slot(char *text, size_t size, uint64_t value)
@@ -191,6 +234,11 @@ static void say_slot(char *text, size_t size, uint64_t value)
     unsigned state = value & 0xff;
     snprintf(text, size, "%s %lld", state < 6 ? states[state] : "NONSENSE",
              (long long)(value >> 8));
+}
+
+static void say_frame(char *text, size_t size, uint64_t value)
+{
+    snprintf(text, size, "frame %lld, %u in it", (long long)(value >> 8), (unsigned)(value & 0xff));
 }
 
 static void say_run(char *text, size_t size, uint64_t value)
@@ -223,7 +271,10 @@ const char *word_says(unsigned word, uint64_t value)
     const size_t size = sizeof *texts;
     switch (word_table[word].kind) {
     case WORD_SLOT:
-        say_slot(text, size, value);
+        if (scene->is_spsc)
+            say_frame(text, size, value);
+        else
+            say_slot(text, size, value);
         break;
     case WORD_TAIL:
     case WORD_HEAD:
@@ -232,7 +283,10 @@ const char *word_says(unsigned word, uint64_t value)
         break;
     case WORD_INTENT:
     case WORD_OWED:
-        say_run(text, size, value);
+        if (scene->is_spsc)
+            say_frame(text, size, value);
+        else
+            say_run(text, size, value);
         break;
     case WORD_BELL:
         say_bell(text, size, value);

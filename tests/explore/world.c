@@ -7,7 +7,9 @@
 #include "fiber.h"
 
 struct world world;
+bool is_weak;
 unsigned current;
+unsigned chosen;
 bool exploring;
 uint64_t steps;
 char violated[300];

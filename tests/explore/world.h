@@ -3,7 +3,8 @@
  * world.h: all that a step of the explorer can change, but for the threads' own stacks.
  *
  * Memory is a table of words (words.h). A thread's stores wait in its buffer, in order, until they
- * are flushed one by one, at any time (x86-TSO). A thread stands for a process with one endpoint.
+ * are flushed one by one, at any time (x86-TSO); or, on the weak machine, they are in memory at
+ * once, and others see them late (views.h). A thread stands for a process with one endpoint.
  */
 #ifndef EXPLORE_WORLD_H
 #define EXPLORE_WORLD_H
@@ -45,6 +46,8 @@ enum access {
     MEETS_FATE = 32, /* lives on, or halts */
     TIDIES = 64,     /* between two calls: the stack is tidied, at once */
     NAPS = 128,      /* until something in memory changes */
+    CHOOSES = 256,   /* which value it reads, where there are several (views.h) */
+    ORDERS = 512,    /* has a place in the one order of all that is seq_cst */
 };
 
 struct store {
@@ -59,11 +62,12 @@ struct look {
 };
 
 struct thread {
-    uint8_t state, access, word;
-    uint8_t call;    /* number of the call that it is in */
-    uint8_t fencing; /* others that have not yet fenced for it, as bits */
-    bool calling;    /* the call has done nothing yet that others could see */
-    bool rushing;    /* nothing changes while it looks on: its patience runs out */
+    uint16_t access;
+    uint8_t state, word, order; /* what it does next, and with which order */
+    uint8_t call;               /* number of the call that it is in */
+    uint8_t fencing;            /* others that have not yet fenced for it, as bits */
+    bool calling;               /* the call has done nothing yet that others could see */
+    bool rushing;               /* nothing changes while it looks on: its patience runs out */
     bool timed_out;
     bool mortal;
     uint8_t looks, stores;
@@ -78,6 +82,7 @@ struct thread {
     struct look look[LOOKS_MAX]; /* since it last did something else */
     struct store buffer[BUFFER_MAX];
     words buffered;
+    words fresh; /* it has seen that they have changed, and reads the newest of them next */
 };
 
 /* One message's part in a call, for the history (calls.h). */
@@ -103,7 +108,9 @@ extern struct world world;
 
 /* --- The step that is being made --- */
 
+extern bool is_weak;     /* the machine (views.h) */
 extern unsigned current; /* thread */
+extern unsigned chosen;  /* number of the value that it reads, of those that there are */
 extern bool exploring;   /* else accesses are made at once, for the scene and for the end */
 extern uint64_t steps;
 

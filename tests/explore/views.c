@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "views.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPLORE_MEMCPY_IS_ITSELF
+#include "layer.h"
+#include "turn.h"
+#include "words.h"
+
+enum { MESSAGES_MAX = 250, NOBODY = THREADS_MAX, STAMP_MAX = 255 };
+
+struct view {
+    uint8_t seen[WORDS_MAX]; /* stamp of the oldest message that may be read */
+    uint32_t returned;       /* calls */
+};
+
+struct message {
+    uint64_t value;
+    struct view view; /* that it releases */
+    uint8_t word;     /* NO_WORD: the place is empty */
+    uint8_t stamp;    /* its number in the word's order */
+    uint8_t author;
+    bool swaps;    /* it came with a look at the one before: nothing comes between */
+    uint8_t older; /* place + 1 of the one before; 0: nobody can read that */
+};
+
+static struct {
+    struct view now[THREADS_MAX];      /* what happens before a thread's next step */
+    struct view gathered[THREADS_MAX]; /* and will, once it has fenced */
+    struct view fenced[THREADS_MAX];   /* what did before its last fence */
+    struct view bound[THREADS_MAX];    /* by its fences, its own loads read no older */
+    struct view order;                 /* what fences have in common */
+    uint8_t newest[WORDS_MAX];         /* place + 1; 0: the word is as it was at the beginning */
+    unsigned used;                     /* places from here on are empty */
+    struct message messages[MESSAGES_MAX];
+} v;
+
+/* --- Views --- */
+
+static void join(struct view *view, const struct view *other)
+{
+    for (unsigned w = 0; w < WORDS_MAX; w++)
+        if (other->seen[w] > view->seen[w])
+            view->seen[w] = other->seen[w];
+    view->returned |= other->returned;
+}
+
+static bool is_within(const struct view *view, const struct view *other)
+{
+    for (unsigned w = 0; w < word_count; w++)
+        if (view->seen[w] > other->seen[w])
+            return false;
+    return (view->returned & ~other->returned) == 0;
+}
+
+static void raise(uint8_t *stamp, uint8_t to)
+{
+    if (*stamp < to)
+        *stamp = to;
+}
+
+/* --- Messages --- */
+
+static struct message *newest(unsigned word)
+{
+    return v.newest[word] ? &v.messages[v.newest[word] - 1] : NULL;
+}
+
+static struct message *older(const struct message *message)
+{
+    return message->older ? &v.messages[message->older - 1] : NULL;
+}
+
+/* The one after it; NULL: it is the newest. */
+static struct message *newer(const struct message *message)
+{
+    struct message *m = newest(message->word);
+    if (m == message)
+        return NULL;
+    while (older(m) != message)
+        m = older(m);
+    return m;
+}
+
+static bool may_be_followed(const struct message *message)
+{
+    const struct message *next = newer(message);
+    return !next || !next->swaps;
+}
+
+/* From this stamp on they are one later. */
+static void make_way_in(struct view *view, unsigned word, unsigned stamp)
+{
+    view->seen[word] = (uint8_t)(view->seen[word] + (view->seen[word] >= stamp));
+}
+
+static void make_way(unsigned word, unsigned stamp)
+{
+    for (unsigned t = 0; t < THREADS_MAX; t++) {
+        make_way_in(&v.now[t], word, stamp);
+        make_way_in(&v.gathered[t], word, stamp);
+        make_way_in(&v.fenced[t], word, stamp);
+        make_way_in(&v.bound[t], word, stamp);
+    }
+    make_way_in(&v.order, word, stamp);
+    for (unsigned i = 0; i < v.used; i++) {
+        struct message *m = &v.messages[i];
+        if (m->word == word && m->stamp >= stamp)
+            m->stamp++;
+        if (m->word != NO_WORD)
+            make_way_in(&m->view, word, stamp);
+    }
+}
+
+/* A new one behind `last`, or the first one. */
+static struct message *insert(unsigned word, struct message *last, uint64_t value, unsigned author)
+{
+    unsigned place = 0;
+    while (place < v.used && v.messages[place].word != NO_WORD)
+        place++;
+    unsigned stamp = last ? last->stamp + 1U : 0;
+    bool at_the_end = last == newest(word);
+    if (place == MESSAGES_MAX || (last && newest(word)->stamp == STAMP_MAX)) {
+        violation("the explorer's memory has no room for more messages");
+        return &v.messages[0];
+    }
+    if (place == v.used)
+        v.used++;
+    if (!at_the_end)
+        make_way(word, stamp);
+    struct message *message = &v.messages[place];
+    *message = (struct message){.value = value,
+                                .word = (uint8_t)word,
+                                .stamp = (uint8_t)stamp,
+                                .author = (uint8_t)author,
+                                .older = last ? (uint8_t)(last - v.messages + 1) : 0};
+    if (at_the_end) {
+        v.newest[word] = (uint8_t)(place + 1);
+        world.memory[word] = value;
+    } else {
+        newer(last)->older = (uint8_t)(place + 1);
+    }
+    return message;
+}
+
+static uint8_t oldest_for(unsigned thread, unsigned word, unsigned order)
+{
+    uint8_t stamp = v.now[thread].seen[word];
+    raise(&stamp, v.bound[thread].seen[word]);
+    if (order & EXPLORE_TOTAL)
+        raise(&stamp, v.order.seen[word]);
+    return stamp;
+}
+
+/* --- Loads --- */
+
+unsigned views_choices(unsigned thread, unsigned word, unsigned order)
+{
+    uint8_t oldest = oldest_for(thread, word, order);
+    unsigned count = 0;
+    if (world.threads[thread].fresh & set_of(word))
+        return 1;
+    for (const struct message *m = newest(word); m && m->stamp >= oldest; m = older(m))
+        count++;
+    return count > 0 ? count : 1;
+}
+
+bool views_load_is_idle(unsigned thread, unsigned word, unsigned order)
+{
+    const struct message *m = newest(word);
+    if (!m)
+        return true;
+    if (views_choices(thread, word, order) > 1 || v.now[thread].seen[word] < m->stamp)
+        return false;
+    return is_within(&m->view, order & EXPLORE_ACQUIRE ? &v.now[thread] : &v.gathered[thread]) ||
+           is_within(&m->view, &v.now[thread]);
+}
+
+unsigned views_places(unsigned thread, unsigned word, unsigned order)
+{
+    uint8_t oldest = oldest_for(thread, word, order);
+    unsigned count = 0;
+    if (word_table[word].kind == WORD_COUNTER)
+        return 1;
+    for (const struct message *m = newest(word); m && m->stamp >= oldest; m = older(m))
+        count += may_be_followed(m);
+    return count > 0 ? count : 1;
+}
+
+static struct message *place_chosen(unsigned word, unsigned place, unsigned order)
+{
+    uint8_t oldest = oldest_for(current, word, order);
+    struct message *m = newest(word);
+    while (place > 0 && older(m) && older(m)->stamp >= oldest) {
+        m = older(m);
+        place -= may_be_followed(m);
+    }
+    return m;
+}
+
+static struct message *message_chosen(unsigned word, unsigned choice, unsigned order)
+{
+    uint8_t oldest = oldest_for(current, word, order);
+    struct message *m = newest(word);
+    for (; choice > 0 && older(m) && older(m)->stamp >= oldest; choice--)
+        m = older(m);
+    return m;
+}
+
+static void read_message(const struct message *m, unsigned order)
+{
+    raise(&v.now[current].seen[m->word], m->stamp);
+    join(order & EXPLORE_ACQUIRE ? &v.now[current] : &v.gathered[current], &m->view);
+}
+
+uint64_t views_peek(unsigned word, unsigned choice, unsigned order)
+{
+    return newest(word) ? message_chosen(word, choice, order)->value : world.memory[word];
+}
+
+bool views_may_swap(unsigned word, unsigned choice, unsigned order)
+{
+    return !newest(word) || (may_be_followed(message_chosen(word, choice, order)) &&
+                             word_table[word].kind != WORD_COUNTER);
+}
+
+uint64_t views_load(unsigned word, unsigned choice, unsigned order)
+{
+    if (!newest(word))
+        return world.memory[word];
+    const struct message *m = message_chosen(word, choice, order);
+    read_message(m, order);
+    return m->value;
+}
+
+uint64_t views_reread(unsigned word)
+{
+    const struct message *m = newest(word);
+    while (m && m->stamp > v.now[current].seen[word] && older(m))
+        m = older(m);
+    return m ? m->value : world.memory[word];
+}
+
+/* --- Stores and swaps --- */
+
+static void be_there(unsigned word)
+{
+    if (!newest(word))
+        insert(word, NULL, world.memory[word], NOBODY);
+}
+
+static void store(struct message *last, uint64_t value, unsigned order, const struct view *goes_on)
+{
+    unsigned word = last->word;
+    struct message *m = insert(word, last, value, current);
+    v.now[current].seen[word] = m->stamp;
+    m->view = order & EXPLORE_RELEASE ? v.now[current] : v.fenced[current];
+    raise(&m->view.seen[word], m->stamp);
+    m->swaps = goes_on != NULL;
+    if (goes_on)
+        join(&m->view, goes_on);
+    if (order & EXPLORE_TOTAL)
+        raise(&v.order.seen[word], m->stamp);
+}
+
+void views_store(unsigned word, unsigned place, uint64_t value, unsigned order)
+{
+    be_there(word);
+    store(place_chosen(word, place, order), value, order, NULL);
+}
+
+void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order)
+{
+    be_there(word);
+    struct message *m = message_chosen(word, choice, order);
+    read_message(m, order);
+    /* (Its view may be another's by then, if that makes way.) */
+    const struct view goes_on = m->view;
+    store(m, value, order, &goes_on);
+}
+
+/* --- Fences --- */
+
+/* Also an acquire fence, and a release fence. */
+static void fence(unsigned thread)
+{
+    join(&v.now[thread], &v.gathered[thread]);
+    v.gathered[thread] = v.now[thread];
+    v.fenced[thread] = v.now[thread];
+}
+
+void views_fence(void)
+{
+    fence(current);
+    join(&v.bound[current], &v.order);
+    for (unsigned i = 0; i < v.used; i++)
+        if (v.messages[i].word != NO_WORD && v.messages[i].author == current)
+            raise(&v.order.seen[v.messages[i].word], v.messages[i].stamp);
+}
+
+void views_barrier(unsigned thread)
+{
+    uint32_t returned = v.now[thread].returned;
+    join(&v.now[thread], &v.order);
+    v.now[thread].returned = returned;
+    fence(thread);
+    join(&v.order, &v.now[thread]);
+}
+
+void views_join(unsigned thread, unsigned other)
+{
+    join(&v.now[thread], &v.now[other]);
+}
+
+void views_catch_up(unsigned thread)
+{
+    for (unsigned w = 0; w < word_count; w++)
+        if (newest(w))
+            raise(&v.now[thread].seen[w], newest(w)->stamp);
+}
+
+/* --- Races --- */
+
+void views_look(unsigned word)
+{
+    views_store(word_of_looks(word), 0, 0, EXPLORE_RELAXED);
+}
+
+bool views_is_race(unsigned word)
+{
+    const struct message *m = newest(word);
+    return m && v.now[current].seen[word] < m->stamp;
+}
+
+/* --- Calls --- */
+
+uint32_t views_returned(void)
+{
+    return v.now[current].returned;
+}
+
+void views_note_return(unsigned record)
+{
+    v.now[current].returned |= UINT32_C(1) << record;
+}
+
+/* --- States --- */
+
+void views_begin(void)
+{
+    memset(&v, 0, offsetof(__typeof__(v), messages));
+}
+
+/* It may read any that it could, or store behind it. */
+static bool may_care(unsigned thread, unsigned word)
+{
+    const struct thread *t = &world.threads[thread];
+    if (word_table[word].kind == WORD_LOOKS)
+        word = (unsigned)word_table[word].lock;
+    return (t->state == THREAD_READY || t->state == THREAD_ASLEEP) &&
+           turns_may_touch(thread, word, word_table[word].kind != WORD_COUNTER);
+}
+
+static void forget_older(struct message *m)
+{
+    struct message *next = older(m);
+    m->older = 0;
+    while (next) {
+        struct message *then = older(next);
+        next->word = NO_WORD;
+        next = then;
+    }
+}
+
+void views_tidy(void)
+{
+    for (unsigned w = 0; w < word_count; w++) {
+        struct message *m = newest(w);
+        if (!m || !m->older)
+            continue;
+        uint8_t oldest = m->stamp;
+        for (unsigned t = 0; t < THREADS_MAX; t++)
+            if (may_care(t, w) && oldest_for(t, w, 0) < oldest)
+                oldest = oldest_for(t, w, 0);
+        while (m->stamp > oldest && older(m))
+            m = older(m);
+        forget_older(m);
+    }
+    while (v.used > 0 && v.messages[v.used - 1].word == NO_WORD)
+        v.used--;
+}
+
+static inline uint64_t mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * UINT64_C(0x9fb21c651e98df25);
+    return h ^ (h >> 32);
+}
+
+/* Words of which more than one message can be read, and the oldest of each. */
+static struct {
+    unsigned count;
+    uint8_t word[WORDS_MAX], oldest[WORDS_MAX];
+    uint32_t unknown; /* calls of which somebody may still learn that they have returned */
+} live;
+
+static void find_live(void)
+{
+    uint32_t known = UINT32_MAX;
+    live.count = 0;
+    for (unsigned w = 0; w < word_count; w++) {
+        const struct message *m = newest(w);
+        if (!m || !m->older)
+            continue;
+        while (older(m))
+            m = older(m);
+        live.word[live.count] = (uint8_t)w;
+        live.oldest[live.count++] = m->stamp;
+    }
+    for (unsigned t = 0; t < THREADS_MAX; t++)
+        if (turns_calls_again(t))
+            known &= v.now[t].returned;
+    live.unknown = ~known;
+}
+
+/* What rules nothing out counts as nothing. */
+static uint64_t sum_of(uint64_t h, const struct view *view, const struct view *besides)
+{
+    uint64_t eight = 0;
+    for (unsigned i = 0; i < live.count; i++) {
+        uint8_t stamp = view->seen[live.word[i]];
+        if (besides)
+            raise(&stamp, besides->seen[live.word[i]]);
+        eight = eight << 8 | (stamp > live.oldest[i] ? (uint8_t)(stamp - live.oldest[i]) : 0U);
+        if (i % 8 == 7)
+            h = mix(h, eight), eight = 0;
+    }
+    h = mix(h, eight);
+    return mix(h, view->returned & live.unknown);
+}
+
+uint64_t views_sum(void)
+{
+    uint64_t h = 0;
+    find_live();
+    for (unsigned i = 0; i < live.count; i++)
+        h = mix(h, live.word[i]);
+    for (unsigned t = 0; t < THREADS_MAX; t++) {
+        if (world.threads[t].state == THREAD_NONE)
+            continue;
+        h = sum_of(h, &v.now[t], NULL);
+        h = sum_of(h, &v.gathered[t], &v.now[t]);
+        h = sum_of(h, &v.fenced[t], NULL);
+        h = sum_of(h, &v.bound[t], &v.now[t]);
+    }
+    h = sum_of(h, &v.order, NULL);
+    for (unsigned w = 0; w < word_count; w++)
+        for (const struct message *m = newest(w); m; m = older(m)) {
+            h = mix(h, m->value ^ (uint64_t)w << 56 ^
+                           (m->older ? (uint64_t)m->author << 48 | (uint64_t)m->swaps << 51 : 0));
+            h = sum_of(h, &m->view, NULL);
+        }
+    return h;
+}
+
+void views_keep(struct views_kept *kept)
+{
+    size_t size = offsetof(__typeof__(v), messages) + v.used * sizeof *v.messages;
+    if (size > kept->room) {
+        kept->room = size * 2;
+        kept->bytes = realloc(kept->bytes, kept->room);
+        if (!kept->bytes)
+            abort();
+    }
+    memcpy(kept->bytes, &v, size);
+    kept->size = size;
+}
+
+void views_restore(const struct views_kept *kept)
+{
+    memcpy(&v, kept->bytes, kept->size);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * views.h: a memory in which a load may be stale, within what the orders of C11 allow.
+ *
+ * A word has messages: the values that were stored, in order (its modification order), each with
+ * what it releases. A view says for each word which message is the oldest that may still be read,
+ * and which calls are known to have returned: what happens before, for short.
+ *
+ *   - A load reads any message that the thread's view of the word does not rule out, and from then
+ *     on no older one. With acquire the view grows by what the message releases; without, a later
+ *     fence can still acquire that.
+ *   - A store is a message at the end, or behind any other that the thread could still read. With
+ *     release it releases the thread's view; without, what the view was at the last fence.
+ *   - A swap reads a message, stores behind it, where nothing else can come from then on, and goes
+ *     on to release what that one does: a release sequence. (A later store of the same thread does
+ *     not continue one, as in C++20.) One that fails is a load.
+ *   - A fence (seq_cst): whoever fences later reads no older than what this thread has stored, or
+ *     what was stored seq_cst before. That is all that C11 says (7.17.3): it is a lower bound of a
+ *     thread's own loads, and is passed on to nobody else.
+ *   - A barrier (the kernel's membarrier, in another thread's name) is a fence, and orders all that
+ *     the thread has seen: the processor's own full barrier, which is cumulative.
+ *   - The words of a message are not atomic. Who writes one comes after all that have read it, and
+ *     who reads it after all that have written it; else it is a race, which is a fault of its own.
+ *
+ * What the machine leaves out: a load reads what has been stored, and none is from the future (no
+ * load buffering, which would need promises). A weak swap fails for no reason but a stale one.
+ * Counts that are kept for people, and what is the kernel's own, are stored at the end only.
+ *
+ * The newest value of a word is in world.memory too.
+ */
+#ifndef EXPLORE_VIEWS_H
+#define EXPLORE_VIEWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "world.h"
+
+/* For a new schedule: nothing is stale. */
+void views_begin(void);
+
+/* How many values a load of the word can return; the newest is number 0, and the next older 1. */
+unsigned views_choices(unsigned thread, unsigned word, unsigned order);
+/* And how many places there are for a store, the end being number 0. */
+unsigned views_places(unsigned thread, unsigned word, unsigned order);
+/* There is one choice, which tells the thread nothing. */
+bool views_load_is_idle(unsigned thread, unsigned word, unsigned order);
+
+/* The current thread's. The order is made of the bits of enum explore_order. */
+uint64_t views_load(unsigned word, unsigned choice, unsigned order);
+/* Number `choice` of those: what it would return, and whether a swap could store behind it. */
+uint64_t views_peek(unsigned word, unsigned choice, unsigned order);
+bool views_may_swap(unsigned word, unsigned choice, unsigned order);
+/* What it has read last, again. */
+uint64_t views_reread(unsigned word);
+void views_store(unsigned word, unsigned place, uint64_t value, unsigned order);
+/* Reads number `choice` and stores this behind it. */
+void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order);
+void views_fence(void);
+/* A word of a message has been read; and whether all that have, and all that have written it, did
+   so before this, since such a word is not atomic. */
+void views_look(unsigned word);
+bool views_is_race(unsigned word);
+
+/* A full barrier in this thread. */
+void views_barrier(unsigned thread);
+/* One sees all that the other has. */
+void views_join(unsigned thread, unsigned other);
+/* Time has passed: whatever was stored has become visible, and orders nothing by that. */
+void views_catch_up(unsigned thread);
+
+/* Calls, as bits, that are known to the current thread to have returned; and that one has. */
+uint32_t views_returned(void);
+void views_note_return(unsigned record);
+
+/* Forgets what nobody can read any more. */
+void views_tidy(void);
+/* A hash of it, the same for views that allow the same from now on. */
+uint64_t views_sum(void);
+
+/* All of it, put away and brought back. A place is empty at first: NULL, 0. */
+struct views_kept {
+    void *bytes;
+    size_t size, room;
+};
+void views_keep(struct views_kept *kept);
+void views_restore(const struct views_kept *kept);
+
+#endif
