@@ -68,8 +68,8 @@ bool rbx_wait_is_over(const rbx_bell *bell, const struct rbx_awaited *awaited);
 
 /*
  * How a sleep begins and ends. What the bell says with the announcement is what the second look,
- * after rbx_bell_fence_all, must find, but for who must fence: another's ASLEEP, after a ring, is no
- * announcement of this sleeper's, and publishers need not have seen it. `bits` then says what to
+ * after rbx_bell_fence_all, must find, but for who must fence: another's ASLEEP, after a ring, is
+ * no announcement of this sleeper's, and publishers need not have seen it. `bits` then says what to
  * sleep on.
  */
 uint32_t rbx_bell_announce(rbx_bell *bell);
