@@ -136,17 +136,19 @@ static bool mind_the_dead(struct rbx_poll *poll, uint64_t now, uint64_t *deadlin
 }
 
 /*
- * The fence may leave out a publisher in another process (src/os/thread.h). What that one had in
- * its store buffer when the bell began to say ASLEEP is visible a millisecond later, and a look
- * then is as good as the fence. So there is one such look: as long as the bell says the same, there
- * is no second one.
+ * The fence may leave out a publisher in another process (src/os/thread.h), and there is none where
+ * publishers fence by themselves, of which one may have published before it could know. What that
+ * one had in its store buffer when the bell began to say ASLEEP is visible a millisecond later, and
+ * a look then is as good as the fence. So there is one such look: as long as the bell says the
+ * same, there is no second one.
  */
 static void look_once_more(struct rbx_poll *poll, bool was_armed, uint32_t before, uint64_t now,
                            uint64_t *deadline)
 {
     if (!was_armed || poll->armed.value != before)
         poll->announced = now;
-    bool is_certain = poll->armed.in_process && !(poll->armed.value & RBX_BELL_SLEEPER_BARE);
+    const uint32_t publisher_fences = RBX_BELL_PUBLISHER_FENCES | RBX_BELL_SLEEPER_BARE;
+    bool is_certain = poll->armed.in_process && !(poll->armed.value & publisher_fences);
     uint64_t until = poll->announced + RBX_FIRST_SLEEP_NS;
     if (!is_certain && now < until && until < *deadline)
         *deadline = until;

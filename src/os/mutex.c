@@ -51,9 +51,9 @@ int rbx_os_mutex_lock_until(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
     if (err != EINVAL)
         return -err;
     /* Older systems wait for a mutex that inherits priorities by the time of day only. */
-    uint64_t now = rbx_clock_monotonic();
-    deadline =
-        rbx_clock_timespec(rbx_clock_realtime() + (deadline_ns > now ? deadline_ns - now : 0));
+    uint64_t now = rbx_clock_monotonic(), today = rbx_clock_realtime();
+    uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+    deadline = rbx_clock_timespec(left < UINT64_MAX - today ? today + left : UINT64_MAX);
     return -pthread_mutex_timedlock(raw(mutex), &deadline);
 }
 

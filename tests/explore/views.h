@@ -23,8 +23,10 @@
  *     who reads it after all that have written it; else it is a race, which is a fault of its own.
  *
  * What the machine leaves out: a load reads what has been stored, and none is from the future (no
- * load buffering, which would need promises). A weak swap fails for no reason but a stale one.
- * Counts that are kept for people, and what is the kernel's own, are stored at the end only.
+ * load buffering, which would need promises). A seq_cst access reads no older than what was stored
+ * seq_cst, or fenced, before it was made: C11's one order of them all need not be that of time. A
+ * weak swap fails for no reason but a stale one. Counts that are kept for people, and what is the
+ * kernel's own, are stored at the end only.
  *
  * The newest value of a word is in world.memory too.
  */

@@ -458,6 +458,24 @@ static unsigned long switches(void)
     return sum;
 }
 
+/* It may have published before it could know. */
+Test(polled, among_threads_there_is_an_early_look_when_one_of_them_must_fence_by_itself)
+{
+    for_each_kind_and_way(kind, by)
+    {
+        struct both both;
+        if (kind->kind != RBX_MPMC)
+            continue;
+        open_both(&both, NULL, kind);
+        int fd = rbx_rx_fd_by(&both.rx, by);
+        rbx_or_seq_cst(&both.rx.mpmc.shared->message.bits, RBX_BELL_PUBLISHER_FENCES);
+        cr_assert_eq(rbx_rx_arm(&both.rx), 0);
+        cr_assert(is_readable_within(fd, -1));
+        cr_assert_eq(drain_and_arm(&both.rx), -EAGAIN);
+        close_both(&both);
+    }
+}
+
 /* Through a name it is another process that may be at the other end: there is one early look. */
 Test(polled, an_idle_ring_wakes_nobody)
 {
