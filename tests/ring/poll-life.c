@@ -17,18 +17,6 @@ TestSuite(poll_life, .timeout = 180);
 
 static const uint64_t one = 1;
 
-static int threads(void)
-{
-    return entries("/proc/self/task");
-}
-
-/* One that has been joined may be on its way out still. */
-static void await_threads(int count)
-{
-    while (threads() != count)
-        sched_yield();
-}
-
 /* --- Streams between processes --- */
 
 enum { STREAM = 2000 };

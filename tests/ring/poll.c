@@ -414,15 +414,14 @@ Test(polled, threads_may_arm_it_in_turn_and_end)
 struct idle_loop {
     struct both both;
     int fd;
-    _Atomic uint32_t wakes;
-    _Atomic pid_t thread;
+    _Atomic uint32_t polls, wakes;
 };
 
 static void *loop_idly(void *arg)
 {
     struct idle_loop *loop = arg;
-    loop->thread = (pid_t)syscall(SYS_gettid);
     while (drain_and_arm(&loop->both.rx) == -EAGAIN) {
+        loop->polls++; /* from here on it sleeps there only */
         is_readable_within(loop->fd, -1);
         loop->wakes++;
     }
@@ -480,6 +479,7 @@ Test(polled, among_threads_there_is_an_early_look_when_one_of_them_must_fence_by
 Test(polled, an_idle_ring_wakes_nobody)
 {
     const struct timespec a_while = {.tv_nsec = 300000000};
+    const int alone = threads();
     cr_assert_eq(getpid(), (pid_t)syscall(SYS_gettid));
     for (int named = 0; named < 2; named++)
         for_each_kind_and_way(kind, by)
@@ -490,7 +490,7 @@ Test(polled, an_idle_ring_wakes_nobody)
             open_both(&loop.both, named ? own_name(kind->noun) : NULL, kind);
             loop.fd = rbx_rx_fd_by(&loop.both.rx, by);
             cr_assert_eq(pthread_create(&thread, NULL, loop_idly, &loop), 0);
-            while (loop.thread == 0 || (int)loop.wakes < named)
+            while ((int)loop.polls <= named)
                 sched_yield();
             unsigned long before = switches();
             nanosleep(&a_while, NULL);
@@ -499,5 +499,6 @@ Test(polled, an_idle_ring_wakes_nobody)
             succeeds(rbx_ring_shutdown(loop.both.ring));
             pthread_join(thread, NULL);
             close_both(&loop.both);
+            await_threads(alone);
         }
 }

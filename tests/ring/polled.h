@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -145,6 +146,18 @@ static inline int drain_and_arm(rbx_rx *rx)
         if (!is_ready)
             return -EAGAIN;
     }
+}
+
+static inline int threads(void)
+{
+    return entries("/proc/self/task");
+}
+
+/* One that has been joined may be on its way out still. */
+static inline void await_threads(int count)
+{
+    while (threads() != count)
+        sched_yield();
 }
 
 /* What another process has to do with a ring. */

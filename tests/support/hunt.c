@@ -76,6 +76,15 @@ void hunt_fill_store_buffer(void)
     }
 }
 
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+
+bool hunt_has_waitv(void)
+{
+    errno = 0;
+    __real_syscall(WAITV, 0, 0, 0, 0, 0, 0); /* of no words: refused by who knows it */
+    return errno == EINVAL;
+}
+
 static void refuse(int call, int error)
 {
     if (!refuse_syscall(call, error, -1, 0))
@@ -164,7 +173,6 @@ static bool is_no_sleep(long number, long words, long count)
     return false;
 }
 
-long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {

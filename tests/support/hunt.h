@@ -60,6 +60,8 @@ void hunt_fill_store_buffer(void);
 /* For this thread, and those that it makes. */
 void hunt_refuse_membarrier(void);
 void hunt_refuse_waitv(void);
+/* Whether one can sleep on many words: not before Linux 5.16, nor under qemu-user. */
+bool hunt_has_waitv(void);
 /* Waits until all sides have come here. */
 void hunt_arrive(unsigned sides);
 /* A signal for another side, if it is still there. */
