@@ -255,8 +255,7 @@ static int refused(const rbx_cell *cell, int err)
 static int lock_mutex(const rbx_cell *cell, uint64_t deadline)
 {
     struct rbx_os_mutex *mutex = &cell->shared->mutex;
-    int err = deadline == RBX_FOREVER ? rbx_os_mutex_lock(mutex)
-                                      : rbx_os_mutex_lock_until(mutex, deadline);
+    int err = rbx_os_mutex_lock_until(mutex, deadline);
     if (err != -EOWNERDEAD)
         return err;
     /* Whatever it was doing: the value is as it was before, or after. This does not fail. */

@@ -187,9 +187,7 @@ int rbx_mutex_lock_for(rbx_mutex *mutex, uint64_t timeout_ns)
     int err = rbx_object_check(&mutex->object);
     if (err < 0)
         return err;
-    return answer(mutex, deadline == RBX_FOREVER
-                             ? rbx_os_mutex_lock(mutex->shared)
-                             : rbx_os_mutex_lock_until(mutex->shared, deadline));
+    return answer(mutex, rbx_os_mutex_lock_until(mutex->shared, deadline));
 }
 
 /* 0 when this thread holds it through this handle. */

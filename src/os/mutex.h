@@ -17,7 +17,7 @@ int rbx_os_mutex_init(struct rbx_os_mutex *mutex, bool inherit_priority);
 int rbx_os_mutex_lock(struct rbx_os_mutex *mutex);
 /* The same, or -EBUSY when another holds it. */
 int rbx_os_mutex_try(struct rbx_os_mutex *mutex);
-/* The same, or -ETIMEDOUT when CLOCK_MONOTONIC is `deadline_ns`. */
+/* The same, or -ETIMEDOUT when CLOCK_MONOTONIC is `deadline_ns`, if that is not UINT64_MAX. */
 int rbx_os_mutex_lock_until(struct rbx_os_mutex *mutex, uint64_t deadline_ns);
 /* After -EOWNERDEAD: 0; else -EINVAL. */
 int rbx_os_mutex_consistent(struct rbx_os_mutex *mutex);

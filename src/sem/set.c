@@ -157,8 +157,7 @@ static int recover(rbx_sem *sem)
 int rbx_sem_set_lock(rbx_sem *sem, uint64_t deadline)
 {
     struct rbx_os_mutex *lock = &rbx_sem_set_of(sem)->lock;
-    int err =
-        deadline == RBX_FOREVER ? rbx_os_mutex_lock(lock) : rbx_os_mutex_lock_until(lock, deadline);
+    int err = rbx_os_mutex_lock_until(lock, deadline);
     switch (err) {
     case 0:
     case -ETIMEDOUT:

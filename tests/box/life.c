@@ -365,7 +365,8 @@ static void *describe_after_main(void *arg)
 
 Test(life, an_owner_whose_main_thread_has_ended_is_alive)
 {
-    int answer, pipe_of_answer[2];
+    static int pipe_of_answer[2]; /* for a thread that outlives the stack of the main one */
+    int answer;
     cr_assert_eq(pipe(pipe_of_answer), 0);
     pid_t child = fork();
     if (child == 0) {

@@ -25,7 +25,7 @@ static struct cr_test *tests, **last = &tests;
 /* What the child of a test, and its children, tell; in memory that they share. */
 static struct told {
     _Atomic bool failed;
-    bool skipped;
+    bool skipped, ended; /* ended: in its own way, and not by an exit() in the middle */
     char why[1024];
 } * told;
 
@@ -112,7 +112,19 @@ static const struct cr_suite *suite_of(const struct cr_test *test)
 static unsigned patience(const struct cr_suite *suite)
 {
     const char *slower = getenv("RUNNER_SLOWER");
-    return (unsigned)(suite->timeout * (slower ? strtod(slower, NULL) : 1));
+    double seconds = suite->timeout * (slower ? strtod(slower, NULL) : 1);
+    return (unsigned)seconds + ((unsigned)seconds < seconds);
+}
+
+/* The watchdog is not the test's own: a test may use that signal itself. */
+static volatile pid_t watched;
+static volatile sig_atomic_t took_too_long;
+
+static void bite(int signal_number)
+{
+    (void)signal_number;
+    took_too_long = true;
+    kill(watched, SIGKILL);
 }
 
 static void until_it_ends(void (*first)(void), void (*then)(void))
@@ -147,12 +159,13 @@ static _Noreturn void be_test(const struct cr_test *test, pid_t parent)
     if (getppid() != parent)
         _exit(CR_FAILED);
     setpgid(0, 0);
+    signal(SIGALRM, SIG_DFL);
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    alarm(patience(suite));
     test_process = getpid();
     test_thread = pthread_self();
     until_it_ends(suite->init, test->run);
     until_it_ends(suite->fini, NULL);
+    told->ended = true;
     bool fails = told->failed, skips = told->skipped; /* and so has not come to free all */
     exit(!fails && !skips && has_leaked() ? CR_FAILED : 0);
 }
@@ -198,19 +211,24 @@ static bool run(const struct cr_test *test, int number)
         exit(CR_FAILED);
     }
     int status = -1;
+    watched = child;
+    took_too_long = false;
+    alarm(patience(suite_of(test)));
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
+    alarm(0);
     kill(-child, SIGKILL); /* what it has left running */
-    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !told->failed;
+    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0 && told->ended && !told->failed;
     printf("%sok %d - %s::%s", well ? "" : "not ", number, test->suite, test->name);
     if (well && told->skipped)
         printf(" # SKIP %s", told->why);
     putchar('\n');
-    if (WIFSIGNALED(status))
-        printf("# ended by signal %d%s\n", WTERMSIG(status),
-               WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
-    else if (WEXITSTATUS(status) != 0)
-        printf("# ended with %d\n", WEXITSTATUS(status));
+    if (took_too_long)
+        printf("# took too long\n");
+    else if (WIFSIGNALED(status))
+        printf("# ended by signal %d\n", WTERMSIG(status));
+    else if (WEXITSTATUS(status) != 0 || !told->ended)
+        printf("# ended with %d%s\n", WEXITSTATUS(status), told->ended ? "" : ", in the middle");
     return well;
 }
 
@@ -234,6 +252,7 @@ int main(int argc, char **argv)
         return CR_FAILED;
     for (struct cr_test *test = tests; test; test = test->next)
         count += is_meant(test, argc, argv);
+    signal(SIGALRM, bite);
     setvbuf(stdout, NULL, _IOLBF, 0); /* to be read though a watchdog ends this */
     printf("TAP version 13\n1..%d\n", count);
     for (struct cr_test *test = tests; test; test = test->next)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/refuse.h"
 #include "../support/support.h"
 
 TestSuite(mutex, .timeout = 60);
@@ -26,6 +29,9 @@ struct attempt {
     rbx_mutex *mutex;
     int (*call)(rbx_mutex *mutex);
     int answer;
+    _Atomic pid_t thread; /* of who waits */
+    _Atomic bool may_begin;
+    bool is_refused;
 };
 
 static void *attempt(void *arg)
@@ -211,6 +217,39 @@ static int uses_what_it_inherited(void *mutex)
     return rbx_mutex_lock(mutex) != -EBADF || rbx_mutex_lock_for(mutex, 1) != -EBADF ||
            rbx_mutex_try_lock(mutex) != -EBADF || rbx_mutex_unlock(mutex) != -EBADF ||
            rbx_mutex_consistent(mutex) != -EBADF || rbx_mutex_close(mutex) != 0;
+}
+
+/* As if it were killed between making it free and waking somebody, when another had locked it
+   meanwhile. */
+static void *unlock_and_wake_nobody(void *arg)
+{
+    struct attempt *waiter = arg;
+    succeeds(rbx_mutex_lock(waiter->mutex));
+    atomic_store(&waiter->may_begin, true);
+    while (atomic_load(&waiter->thread) == 0)
+        sched_yield();
+    await_sleep_of(atomic_load(&waiter->thread));
+    /* (An answer by which the C library is not alarmed.) */
+    waiter->is_refused = refuse_syscall(SYS_futex, EINVAL, -1, 0);
+    succeeds(rbx_mutex_unlock(waiter->mutex));
+    return NULL;
+}
+
+Test(mutex, is_had_by_who_waits_though_nobody_is_woken)
+{
+    rbx_mutex *mutex = opened_mutex(NULL);
+    struct attempt waiter = {.mutex = mutex};
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, unlock_and_wake_nobody, &waiter), 0);
+    while (!atomic_load(&waiter.may_begin))
+        sched_yield();
+    atomic_store(&waiter.thread, (pid_t)syscall(SYS_gettid));
+    succeeds(rbx_mutex_lock(mutex));
+    pthread_join(thread, NULL);
+    succeeds(rbx_mutex_unlock(mutex));
+    closes(mutex);
+    if (!waiter.is_refused)
+        cr_skip_test("SKIP: seccomp is not allowed here");
 }
 
 Test(mutex, is_not_the_childs_after_fork)
