@@ -42,9 +42,11 @@ int rbx_os_mutex_try(struct rbx_os_mutex *mutex)
 static int clock_lock(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
 {
     struct timespec deadline = rbx_clock_timespec(deadline_ns);
+#ifndef __SANITIZE_THREAD__ /* which does not know that this is a lock */
     int err = pthread_mutex_clocklock(raw(mutex), CLOCK_MONOTONIC, &deadline);
     if (err != EINVAL)
         return -err;
+#endif
     /* Older systems wait for a mutex that inherits priorities by the time of day only. */
     uint64_t now = rbx_clock_monotonic();
     deadline =
@@ -63,9 +65,7 @@ static int clock_lock(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
 int rbx_os_mutex_lock_until(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
 {
     static const struct timespec past = {0}; /* a mutex that is free costs no look at the clock */
-    int err = -pthread_mutex_clocklock(raw(mutex), CLOCK_MONOTONIC, &past);
-    if (err == -EINVAL)
-        err = clock_lock(mutex, 0);
+    int err = -pthread_mutex_timedlock(raw(mutex), &past);
     for (uint64_t until = 0; err == -ETIMEDOUT && until < deadline_ns;) {
         uint64_t slice_ends = rbx_clock_monotonic() + SLICE_NS;
         until = slice_ends < deadline_ns ? slice_ends : deadline_ns;
