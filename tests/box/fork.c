@@ -71,10 +71,9 @@ static void live_on(int out)
 
 /* The owner forks a grandchild that outlives it, and that sends its pid through *arg, a pipe, once
    it is past the fork and so past its handlers. */
-static int own_and_fork(void *arg)
+static int open_and_fork(const rbx_box_options *options, const int *out)
 {
-    const int *out = arg;
-    int err = rbx_box_open(&child_box, name, &(rbx_box_options){.size = 64});
+    int err = rbx_box_open(&child_box, name, options);
     if (err < 0)
         return err;
     if (fork() == 0)
@@ -82,16 +81,15 @@ static int own_and_fork(void *arg)
     return 0;
 }
 
+static int own_and_fork(void *arg)
+{
+    return open_and_fork(&(rbx_box_options){.size = 64}, arg);
+}
+
 /* Likewise one that has joined. */
 static int join_and_fork(void *arg)
 {
-    const int *out = arg;
-    int err = rbx_box_open(&child_box, name, &(rbx_box_options){.how = RBX_OPEN_ONLY});
-    if (err < 0)
-        return err;
-    if (fork() == 0)
-        live_on(out[1]);
-    return 0;
+    return open_and_fork(&(rbx_box_options){.how = RBX_OPEN_ONLY}, arg);
 }
 
 static int own_and_clone(void *arg)

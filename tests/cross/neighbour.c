@@ -20,6 +20,8 @@ static int sends(rbx_ring *ring)
     rbx_tx tx;
     if (rbx_tx_open(&tx, ring) < 0)
         return failed("cannot open the sender's end");
+    puts("a ring");
+    fflush(stdout);
     for (uint64_t number = 0; number < MESSAGES; number++)
         if (rbx_send(&tx, &number) < 0)
             return failed("cannot send");

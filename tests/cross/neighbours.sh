@@ -11,18 +11,19 @@ set -eu
 other=$1 family=$2 order=$3
 [ -n "${NEIGHBOUR:-}" ] || { echo 'SKIP: NEIGHBOUR names no program for this machine'; exit 77; }
 name=t.neighbours.$$
-log=$(mktemp)
+place=$(mktemp -d)
+log=$place/log
 sender=
-trap '[ -z "$sender" ] || kill -9 "$sender" 2>/dev/null || :; rm -f "$log" "/dev/shm/ringbox.$name"' EXIT
+trap '[ -z "$sender" ] || kill -9 "$sender" 2>/dev/null || :; rm -rf "$place" "/dev/shm/ringbox.$name"' EXIT
 trap 'exit 1' HUP INT TERM
 
+mkfifo "$place/said"
 # shellcheck disable=SC2086 # a command and its arguments
-${EMULATOR:-} "$other" send "$name" &
+${EMULATOR:-} "$other" send "$name" >"$place/said" &
 sender=$!
-until [ -e "/dev/shm/ringbox.$name" ]; do
-    kill -0 "$sender" || { echo 'NOT OK: the sender has ended before it had made a ring'; exit 1; }
-    sleep 0.1
-done
+exec 3<"$place/said"
+read -r said <&3 || said=nothing
+[ "$said" = 'a ring' ] || { echo "NOT OK: the sender has no ring, and says: $said"; exit 1; }
 
 received=yes
 "$NEIGHBOUR" receive "$name" >"$log" 2>&1 || received=no

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* alarm.c: what an alarm leaves behind that is closed, and the signals of its thread. */
-#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -46,40 +45,25 @@ Test(alarm, nobody_waits_on_the_word_of_an_alarm_that_io_uring_watched_and_that_
     nobody_waits_after_close(RBX_ALARM_BY_URING);
 }
 
-static bool blocks(const char *thread, int signal)
+static void blocks_signals(pid_t thread, void *arg)
 {
-    unsigned long long blocked = 0;
-    char path[300], line[128];
-    snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
-    FILE *status = fopen(path, "re");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
-            break;
-    if (status)
-        fclose(status);
-    return blocked >> (signal - 1) & 1;
+    unsigned long long blocked = status_of(thread, "SigBlk:", 16);
+    (void)arg;
+    cr_assert(blocked >> (SIGUSR1 - 1) & 1);
+    cr_assert(blocked >> (SIGTERM - 1) & 1);
 }
 
 /* The program's handlers are for the program's threads. */
 Test(alarm, the_thread_that_watches_takes_no_signal_and_who_starts_it_keeps_its_own)
 {
     struct rbx_alarm alarm;
-    struct dirent *thread;
     sigset_t before, after;
-    int others = 0;
     sigprocmask(SIG_SETMASK, NULL, &before);
     succeeds(rbx_alarm_open(&alarm, RBX_ALARM_BY_THREAD));
     sigprocmask(SIG_SETMASK, NULL, &after);
     for (int signal = 1; signal < SIGRTMAX; signal++)
         cr_assert_eq(sigismember(&before, signal), sigismember(&after, signal), "%d", signal);
-    DIR *threads = opendir("/proc/self/task");
-    while ((thread = readdir(threads)))
-        if (atoi(thread->d_name) != 0 && atoi(thread->d_name) != (int)getpid()) {
-            await_sleep_of(atoi(thread->d_name)); /* it begins with all blocked in any case */
-            cr_assert(blocks(thread->d_name, SIGUSR1) && blocks(thread->d_name, SIGTERM));
-            others++;
-        }
-    closedir(threads);
-    cr_assert_geq(others, 1);
+    /* (It begins with all blocked in any case.) */
+    cr_assert_geq(await_sleep_of_others(blocks_signals, NULL), 1);
     rbx_alarm_close(&alarm);
 }

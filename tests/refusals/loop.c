@@ -143,26 +143,26 @@ static int arm_once(const struct end *end)
     return end->rx ? rbx_rx_arm(end->rx) : rbx_tx_arm(end->tx);
 }
 
+/* What was refused once works the next time. */
+static int insist(struct end *end, int (*call)(const struct end *end), const char *works_later)
+{
+    int answer = call(end);
+    if (answer >= 0)
+        return answer;
+    end->err = first(end->err, answer);
+    answer = call(end);
+    must(answer >= 0, works_later);
+    return answer;
+}
+
 static int descriptor(struct end *end)
 {
-    int fd = fd_of(end);
-    if (fd >= 0)
-        return fd;
-    end->err = first(end->err, fd);
-    fd = fd_of(end);
-    must(fd >= 0, "what could not have a descriptor has one later");
-    return fd;
+    return insist(end, fd_of, "what could not have a descriptor has one later");
 }
 
 static int arm(struct end *end)
 {
-    int is_ready = arm_once(end);
-    if (is_ready >= 0)
-        return is_ready;
-    end->err = first(end->err, is_ready);
-    is_ready = arm_once(end);
-    must(is_ready >= 0, "what could not be armed can be armed later");
-    return is_ready;
+    return insist(end, arm_once, "what could not be armed can be armed later");
 }
 
 static void see_to_it(const struct end *end)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* poll.c: the descriptors of endpoints, in poll, select and epoll. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -428,32 +427,16 @@ static void *loop_idly(void *arg)
     return NULL;
 }
 
-static unsigned long switches_of(const char *thread)
+static void add_switches(pid_t thread, void *sum)
 {
-    unsigned long number = 0;
-    char path[300], line[128];
-    snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
-    FILE *status = fopen(path, "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "voluntary_ctxt_switches: %lu", &number) == 1)
-            break;
-    if (status)
-        fclose(status);
-    return number;
+    *(unsigned long long *)sum += status_of(thread, "voluntary_ctxt_switches:", 10);
 }
 
 /* How often the other threads of this process have gone to sleep; each once they sleep all. */
-static unsigned long switches(void)
+static unsigned long long switches(void)
 {
-    unsigned long sum = 0;
-    struct dirent *thread;
-    DIR *threads = opendir("/proc/self/task");
-    while ((thread = readdir(threads)))
-        if (atoi(thread->d_name) != 0 && atoi(thread->d_name) != (int)getpid()) {
-            await_sleep_of((pid_t)atoi(thread->d_name));
-            sum += switches_of(thread->d_name);
-        }
-    closedir(threads);
+    unsigned long long sum = 0;
+    await_sleep_of_others(add_switches, &sum);
     return sum;
 }
 
@@ -492,7 +475,7 @@ Test(polled, an_idle_ring_wakes_nobody)
             cr_assert_eq(pthread_create(&thread, NULL, loop_idly, &loop), 0);
             while ((int)loop.polls <= named)
                 sched_yield();
-            unsigned long before = switches();
+            unsigned long long before = switches();
             nanosleep(&a_while, NULL);
             cr_assert_eq(switches(), before, "%s: an idle ring has woken somebody", kind->noun);
             cr_assert_eq(loop.wakes, (uint32_t)named);

@@ -225,6 +225,41 @@ void await_sleep_of(pid_t thread)
         sched_yield();
 }
 
+int await_sleep_of_others(void (*see)(pid_t thread, void *arg), void *arg)
+{
+    int others = 0;
+    struct dirent *entry;
+    DIR *threads = opendir("/proc/self/task");
+    cr_assert_not_null(threads);
+    while ((entry = readdir(threads))) {
+        pid_t thread = (pid_t)atoi(entry->d_name);
+        if (thread == 0 || thread == getpid())
+            continue;
+        await_sleep_of(thread);
+        if (see)
+            see(thread, arg);
+        others++;
+    }
+    closedir(threads);
+    return others;
+}
+
+unsigned long long status_of(pid_t thread, const char *label, int base)
+{
+    unsigned long long number = 0;
+    char path[64], line[128];
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)thread);
+    FILE *status = fopen(path, "re");
+    cr_assert_not_null(status);
+    while (fgets(line, sizeof line, status))
+        if (strncmp(line, label, strlen(label)) == 0) {
+            number = strtoull(line + strlen(label), NULL, base);
+            break;
+        }
+    fclose(status);
+    return number;
+}
+
 bool mount_own_shm(const char *options)
 {
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) == 0 &&

@@ -76,6 +76,11 @@ pid_t raw_fork(void);
 /* Whether this thread, of any process, sleeps in the kernel; and until it does. */
 bool is_asleep(pid_t thread);
 void await_sleep_of(pid_t thread);
+/* Calls `see`, unless it is NULL, for each other thread of this process once that sleeps: how many.
+ */
+int await_sleep_of_others(void (*see)(pid_t thread, void *arg), void *arg);
+/* A number that /proc/self/task/.../status says of a thread after this label. */
+unsigned long long status_of(pid_t thread, const char *label, int base);
 
 /* Ends the test as skipped, saying why, unless it runs as root. */
 #define needs_root()                                                                               \
