@@ -30,7 +30,7 @@ void call_has_returned(unsigned record)
     if (!is_weak)
         world.returned |= UINT32_C(1) << record;
     else
-        views_note_return(record);
+        views_note_return(current, record);
     world.records[record / RECORDS_MAX][record % RECORDS_MAX].returned = ++world.clock;
 }
 
@@ -41,7 +41,7 @@ void call_begins(unsigned call)
     self->calling = true;
     look_no_more();
     for (unsigned i = 0; is_weak && i < PARTS_MAX; i++)
-        world.records[current][call * PARTS_MAX + i].preceded = views_returned();
+        world.records[current][call * PARTS_MAX + i].preceded = views_returned(current);
     self->access = TIDIES;
     fiber_rest();
     self->access = 0;

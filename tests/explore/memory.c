@@ -53,6 +53,23 @@ void buffer_append(struct store store)
     self->buffered |= set_of(store.word);
 }
 
+/* --- What views ask (views.h) --- */
+
+unsigned memory_words(void)
+{
+    return word_count;
+}
+
+uint64_t memory_value(unsigned word)
+{
+    return world.memory[word];
+}
+
+void memory_set_value(unsigned word, uint64_t value)
+{
+    world.memory[word] = value;
+}
+
 /* --- Either machine --- */
 
 static unsigned total(unsigned order)
@@ -64,7 +81,7 @@ static unsigned total(unsigned order)
  */
 static void check_race(unsigned word, bool writes)
 {
-    if (views_is_race(word) || (writes && views_is_race(word_of_looks(word))))
+    if (views_is_race(current, word) || (writes && views_is_race(current, word_of_looks(word))))
         violation("%s %s '%s', and another's access does not happen before (a race)",
                   thread_name(current), writes ? "writes" : "reads", word_table[word].name);
 }
@@ -73,7 +90,7 @@ static void store_weakly(unsigned word, uint64_t value, unsigned order)
 {
     if (word_table[word].kind == WORD_MESSAGE)
         check_race(word, true);
-    views_store(word, chosen, value, order);
+    views_store(current, word, chosen, value, order);
 }
 
 void memory_store(unsigned word, uint64_t value, unsigned order)
@@ -99,14 +116,14 @@ void memory_store(unsigned word, uint64_t value, unsigned order)
 void memory_change(unsigned word, uint64_t value, unsigned order)
 {
     if (exploring && is_weak)
-        views_swap(word, chosen, value, order);
+        views_swap(current, word, chosen, value, order);
     else
         world.memory[word] = value;
 }
 
 uint64_t memory_newest(unsigned word, unsigned order)
 {
-    return exploring && is_weak ? views_load(word, 0, order) : world.memory[word];
+    return exploring && is_weak ? views_load(current, word, 0, order) : world.memory[word];
 }
 
 static uint64_t load_from_buffer(const struct thread *self, unsigned word)
@@ -121,13 +138,13 @@ static uint64_t load_from_buffer(const struct thread *self, unsigned word)
 static uint64_t load_weakly(struct thread *self, unsigned word, unsigned order)
 {
     if (self->rushing)
-        return views_reread(word);
+        return views_reread(current, word);
     self->fresh = 0; /* for what is loaded next only */
     if (word_table[word].kind == WORD_MESSAGE) {
         check_race(word, false);
-        views_look(word);
+        views_store(current, word_of_looks(word), 0, 0, EXPLORE_RELAXED);
     }
-    return views_load(word, chosen, order);
+    return views_load(current, word, chosen, order);
 }
 
 uint64_t memory_load(unsigned word, unsigned order)
@@ -169,14 +186,20 @@ void explore_store(void *at, uint64_t value, size_t size, struct explore_verb ve
     mutant_after(word);
 }
 
+/* Counts that are kept for people are stored at the end only. */
+static bool may_swap(unsigned word, unsigned order)
+{
+    return word_table[word].kind != WORD_COUNTER && views_may_swap(current, word, chosen, order);
+}
+
 /* What it reads. Where that is what is expected, but another's swap has come behind it already, it
    is the newest instead, as if that had been the choice. */
 static uint64_t see_to_swap(unsigned word, uint64_t expected, unsigned order)
 {
     if (!exploring || !is_weak)
         return world.memory[word];
-    uint64_t seen = views_peek(word, chosen, order);
-    if (chosen > 0 && seen == expected && !views_may_swap(word, chosen, order)) {
+    uint64_t seen = views_peek(current, word, chosen, order);
+    if (chosen > 0 && seen == expected && !may_swap(word, order)) {
         chosen = 0;
         seen = world.memory[word];
     }
@@ -205,7 +228,7 @@ static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explo
     if (equal)
         memory_change(word, value, order);
     else
-        *expected = seen = exploring && is_weak ? views_load(word, chosen, failing) : seen;
+        *expected = seen = exploring && is_weak ? views_load(current, word, chosen, failing) : seen;
     if (telling && equal)
         tell(chosen > 0 ? "swaps, before newer, to" : "swaps to", word, value);
     else if (telling)
@@ -233,9 +256,10 @@ static uint64_t change(unsigned word, enum explore_change how, uint64_t value,
     unsigned order = order_of(verb);
     world.threads[current].order = (uint8_t)order;
     take_turn_to_change(word, CHOOSES | total(order));
-    if (is_weak && chosen > 0 && !views_may_swap(word, chosen, order))
+    if (is_weak && chosen > 0 && !may_swap(word, order))
         chosen = 0; /* another's has come behind it */
-    uint64_t before = exploring && is_weak ? views_peek(word, chosen, order) : world.memory[word];
+    uint64_t before =
+        exploring && is_weak ? views_peek(current, word, chosen, order) : world.memory[word];
     uint64_t after = how == EXPLORE_OR    ? before | value
                      : how == EXPLORE_AND ? before & value
                                           : before + value;
@@ -264,7 +288,7 @@ void explore_fence(struct explore_verb verb)
     look_no_more();
     take_turn(NO_WORD, DRAINS | total(order));
     if (exploring && is_weak && order & EXPLORE_TOTAL)
-        views_fence();
+        views_fence(current);
     if (telling)
         tell("fences", NO_WORD, 0);
 }

@@ -431,7 +431,7 @@ void scene_begin(const struct configuration *configuration)
     world.deaths = scene->mortal == 0 ? 0 : scene->deaths > 1 ? (uint8_t)scene->deaths : 1;
     world.timeouts = (uint8_t)scene->timeouts;
     exploring = true;
-    views_begin();
+    views_begin(THREADS_MAX);
     for (current = 0; current < THREADS_MAX; current++)
         if (scene->roles[current].end) {
             world.threads[current].state = THREAD_READY;

@@ -78,6 +78,11 @@ static bool can_be_buried(const struct thread *thread)
     return thread->state == THREAD_HALTED || (thread->mortal && world.deaths > 0);
 }
 
+static bool goes_on(const struct thread *thread)
+{
+    return thread->state == THREAD_READY || thread->state == THREAD_ASLEEP;
+}
+
 /* Whether another reads any of these words, or writes it, from now on. */
 static bool others_touch(unsigned self, words set, bool reads_too)
 {
@@ -89,29 +94,13 @@ static bool others_touch(unsigned self, words set, bool reads_too)
             continue;
         if (thread->buffered & set)
             return true;
-        if ((thread->state == THREAD_READY || thread->state == THREAD_ASLEEP) &&
-            (known.writes[t][thread->call] & set ||
-             (reads_too && known.reads[t][thread->call] & set)))
+        if (goes_on(thread) && (known.writes[t][thread->call] & set ||
+                                (reads_too && known.reads[t][thread->call] & set)))
             return true;
         if (can_be_buried(thread) && is_lock_of(set, t))
             return true;
     }
     return false;
-}
-
-bool turns_may_touch(unsigned t, unsigned word, bool writes_too)
-{
-    unsigned call = world.threads[t].call;
-    words touched = known.reads[t][call] | (writes_too ? known.writes[t][call] : 0);
-    return (touched & set_of(word)) != 0;
-}
-
-bool turns_calls_again(unsigned t)
-{
-    const struct thread *thread = &world.threads[t];
-    unsigned next = thread->call + 1U;
-    return (thread->state == THREAD_READY || thread->state == THREAD_ASLEEP) && next < CALLS_MAX &&
-           scene->roles[t].calls[next] != END_OF_SCRIPT;
 }
 
 words looked_at(const struct thread *thread)
@@ -129,6 +118,33 @@ bool sees_a_change(const struct thread *thread)
             return true;
     return false;
 }
+
+/* --- What views ask (views.h) --- */
+
+bool thread_may_care(unsigned t, unsigned word)
+{
+    const struct thread *thread = &world.threads[t];
+    if (word_table[word].kind == WORD_LOOKS)
+        word = (unsigned)word_table[word].lock;
+    words touched = known.reads[t][thread->call];
+    if (word_table[word].kind != WORD_COUNTER)
+        touched |= known.writes[t][thread->call];
+    return goes_on(thread) && touched & set_of(word);
+}
+
+bool thread_reads_newest(unsigned t, unsigned word)
+{
+    return (world.threads[t].fresh & set_of(word)) != 0;
+}
+
+bool thread_learns_of_calls(unsigned t)
+{
+    const struct thread *thread = &world.threads[t];
+    unsigned next = thread->call + 1U;
+    return goes_on(thread) && next < CALLS_MAX && scene->roles[t].calls[next] != END_OF_SCRIPT;
+}
+
+/* --- Steps --- */
 
 uint64_t sum_of_memory(void)
 {
@@ -195,9 +211,13 @@ unsigned choices_of(unsigned t)
         return 1;
     if (thread->access & PAUSES)
         return sees_a_change(thread) ? 2 : 1;
-    return !(thread->access & CHOOSES) ? 1
-           : thread->access & READS    ? views_choices(t, thread->word, thread->order)
-                                       : views_places(t, thread->word, thread->order);
+    if (!(thread->access & CHOOSES))
+        return 1;
+    if (thread->access & READS)
+        return views_choices(t, thread->word, thread->order);
+    return word_table[thread->word].kind == WORD_COUNTER
+               ? 1
+               : views_places(t, thread->word, thread->order);
 }
 
 bool flush_is_private(unsigned t)

@@ -51,9 +51,4 @@ void look_no_more(void);
 
 uint64_t sum_of_memory(void); /* a hash of it */
 
-/* Whether the thread may read the word from now on, or write it, as far as is known. */
-bool turns_may_touch(unsigned thread, unsigned word, bool writes_too);
-/* Whether the thread has another call before it. */
-bool turns_calls_again(unsigned thread);
-
 #endif

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "views.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPLORE_MEMCPY_IS_ITSELF
 #include "layer.h"
-#include "turn.h"
-#include "words.h"
 
-enum { MESSAGES_MAX = 250, NOBODY = THREADS_MAX, STAMP_MAX = 255 };
+enum { MESSAGES_MAX = 250, NOBODY = VIEWS_THREADS_MAX, STAMP_MAX = 255, NO_WORD = 255 };
 
 struct view {
-    uint8_t seen[WORDS_MAX]; /* stamp of the oldest message that may be read */
-    uint32_t returned;       /* calls */
+    uint8_t seen[VIEWS_WORDS_MAX]; /* stamp of the oldest message that may be read */
+    uint32_t returned;             /* calls */
 };
 
 struct message {
@@ -27,13 +26,14 @@ struct message {
 };
 
 static struct {
-    struct view now[THREADS_MAX];      /* what happens before a thread's next step */
-    struct view gathered[THREADS_MAX]; /* and will, once it has fenced */
-    struct view fenced[THREADS_MAX];   /* what did before its last fence */
-    struct view bound[THREADS_MAX];    /* by its fences, its own loads read no older */
-    struct view order;                 /* what fences have in common */
-    uint8_t newest[WORDS_MAX];         /* place + 1; 0: the word is as it was at the beginning */
-    unsigned used;                     /* places from here on are empty */
+    unsigned threads;
+    struct view now[VIEWS_THREADS_MAX];      /* what happens before a thread's next step */
+    struct view gathered[VIEWS_THREADS_MAX]; /* and will, once it has fenced */
+    struct view fenced[VIEWS_THREADS_MAX];   /* what did before its last fence */
+    struct view bound[VIEWS_THREADS_MAX];    /* by its fences, its own loads read no older */
+    struct view order;                       /* what fences have in common */
+    uint8_t newest[VIEWS_WORDS_MAX]; /* place + 1; 0: the word is as it was at the beginning */
+    unsigned used;                   /* places from here on are empty */
     struct message messages[MESSAGES_MAX];
 } v;
 
@@ -41,7 +41,7 @@ static struct {
 
 static void join(struct view *view, const struct view *other)
 {
-    for (unsigned w = 0; w < WORDS_MAX; w++)
+    for (unsigned w = 0; w < VIEWS_WORDS_MAX; w++)
         if (other->seen[w] > view->seen[w])
             view->seen[w] = other->seen[w];
     view->returned |= other->returned;
@@ -49,7 +49,7 @@ static void join(struct view *view, const struct view *other)
 
 static bool is_within(const struct view *view, const struct view *other)
 {
-    for (unsigned w = 0; w < word_count; w++)
+    for (unsigned w = 0, words = memory_words(); w < words; w++)
         if (view->seen[w] > other->seen[w])
             return false;
     return (view->returned & ~other->returned) == 0;
@@ -98,7 +98,7 @@ static void make_way_in(struct view *view, unsigned word, unsigned stamp)
 
 static void make_way(unsigned word, unsigned stamp)
 {
-    for (unsigned t = 0; t < THREADS_MAX; t++) {
+    for (unsigned t = 0; t < v.threads; t++) {
         make_way_in(&v.now[t], word, stamp);
         make_way_in(&v.gathered[t], word, stamp);
         make_way_in(&v.fenced[t], word, stamp);
@@ -123,8 +123,8 @@ static struct message *insert(unsigned word, struct message *last, uint64_t valu
     unsigned stamp = last ? last->stamp + 1U : 0;
     bool at_the_end = last == newest(word);
     if (place == MESSAGES_MAX || (last && newest(word)->stamp == STAMP_MAX)) {
-        violation("the explorer's memory has no room for more messages");
-        return &v.messages[0];
+        fprintf(stderr, "the explorer's memory has no room for more messages\n");
+        abort();
     }
     if (place == v.used)
         v.used++;
@@ -138,7 +138,7 @@ static struct message *insert(unsigned word, struct message *last, uint64_t valu
                                 .older = last ? (uint8_t)(last - v.messages + 1) : 0};
     if (at_the_end) {
         v.newest[word] = (uint8_t)(place + 1);
-        world.memory[word] = value;
+        memory_set_value(word, value);
     } else {
         newer(last)->older = (uint8_t)(place + 1);
     }
@@ -160,7 +160,7 @@ unsigned views_choices(unsigned thread, unsigned word, unsigned order)
 {
     uint8_t oldest = oldest_for(thread, word, order);
     unsigned count = 0;
-    if (world.threads[thread].fresh & set_of(word))
+    if (thread_reads_newest(thread, word))
         return 1;
     for (const struct message *m = newest(word); m && m->stamp >= oldest; m = older(m))
         count++;
@@ -182,16 +182,14 @@ unsigned views_places(unsigned thread, unsigned word, unsigned order)
 {
     uint8_t oldest = oldest_for(thread, word, order);
     unsigned count = 0;
-    if (word_table[word].kind == WORD_COUNTER)
-        return 1;
     for (const struct message *m = newest(word); m && m->stamp >= oldest; m = older(m))
         count += may_be_followed(m);
     return count > 0 ? count : 1;
 }
 
-static struct message *place_chosen(unsigned word, unsigned place, unsigned order)
+static struct message *place_chosen(unsigned thread, unsigned word, unsigned place, unsigned order)
 {
-    uint8_t oldest = oldest_for(current, word, order);
+    uint8_t oldest = oldest_for(thread, word, order);
     struct message *m = newest(word);
     while (place > 0 && older(m) && older(m)->stamp >= oldest) {
         m = older(m);
@@ -200,47 +198,47 @@ static struct message *place_chosen(unsigned word, unsigned place, unsigned orde
     return m;
 }
 
-static struct message *message_chosen(unsigned word, unsigned choice, unsigned order)
+static struct message *message_chosen(unsigned thread, unsigned word, unsigned choice,
+                                      unsigned order)
 {
-    uint8_t oldest = oldest_for(current, word, order);
+    uint8_t oldest = oldest_for(thread, word, order);
     struct message *m = newest(word);
     for (; choice > 0 && older(m) && older(m)->stamp >= oldest; choice--)
         m = older(m);
     return m;
 }
 
-static void read_message(const struct message *m, unsigned order)
+static void read_message(unsigned thread, const struct message *m, unsigned order)
 {
-    raise(&v.now[current].seen[m->word], m->stamp);
-    join(order & EXPLORE_ACQUIRE ? &v.now[current] : &v.gathered[current], &m->view);
+    raise(&v.now[thread].seen[m->word], m->stamp);
+    join(order & EXPLORE_ACQUIRE ? &v.now[thread] : &v.gathered[thread], &m->view);
 }
 
-uint64_t views_peek(unsigned word, unsigned choice, unsigned order)
+uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order)
 {
-    return newest(word) ? message_chosen(word, choice, order)->value : world.memory[word];
+    return newest(word) ? message_chosen(thread, word, choice, order)->value : memory_value(word);
 }
 
-bool views_may_swap(unsigned word, unsigned choice, unsigned order)
+bool views_may_swap(unsigned thread, unsigned word, unsigned choice, unsigned order)
 {
-    return !newest(word) || (may_be_followed(message_chosen(word, choice, order)) &&
-                             word_table[word].kind != WORD_COUNTER);
+    return !newest(word) || may_be_followed(message_chosen(thread, word, choice, order));
 }
 
-uint64_t views_load(unsigned word, unsigned choice, unsigned order)
+uint64_t views_load(unsigned thread, unsigned word, unsigned choice, unsigned order)
 {
     if (!newest(word))
-        return world.memory[word];
-    const struct message *m = message_chosen(word, choice, order);
-    read_message(m, order);
+        return memory_value(word);
+    const struct message *m = message_chosen(thread, word, choice, order);
+    read_message(thread, m, order);
     return m->value;
 }
 
-uint64_t views_reread(unsigned word)
+uint64_t views_reread(unsigned thread, unsigned word)
 {
     const struct message *m = newest(word);
-    while (m && m->stamp > v.now[current].seen[word] && older(m))
+    while (m && m->stamp > v.now[thread].seen[word] && older(m))
         m = older(m);
-    return m ? m->value : world.memory[word];
+    return m ? m->value : memory_value(word);
 }
 
 /* --- Stores and swaps --- */
@@ -248,15 +246,16 @@ uint64_t views_reread(unsigned word)
 static void be_there(unsigned word)
 {
     if (!newest(word))
-        insert(word, NULL, world.memory[word], NOBODY);
+        insert(word, NULL, memory_value(word), NOBODY);
 }
 
-static void store(struct message *last, uint64_t value, unsigned order, const struct view *goes_on)
+static void store(unsigned thread, struct message *last, uint64_t value, unsigned order,
+                  const struct view *goes_on)
 {
     unsigned word = last->word;
-    struct message *m = insert(word, last, value, current);
-    v.now[current].seen[word] = m->stamp;
-    m->view = order & EXPLORE_RELEASE ? v.now[current] : v.fenced[current];
+    struct message *m = insert(word, last, value, thread);
+    v.now[thread].seen[word] = m->stamp;
+    m->view = order & EXPLORE_RELEASE ? v.now[thread] : v.fenced[thread];
     raise(&m->view.seen[word], m->stamp);
     m->swaps = goes_on != NULL;
     if (goes_on)
@@ -265,20 +264,20 @@ static void store(struct message *last, uint64_t value, unsigned order, const st
         raise(&v.order.seen[word], m->stamp);
 }
 
-void views_store(unsigned word, unsigned place, uint64_t value, unsigned order)
+void views_store(unsigned thread, unsigned word, unsigned place, uint64_t value, unsigned order)
 {
     be_there(word);
-    store(place_chosen(word, place, order), value, order, NULL);
+    store(thread, place_chosen(thread, word, place, order), value, order, NULL);
 }
 
-void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order)
+void views_swap(unsigned thread, unsigned word, unsigned choice, uint64_t value, unsigned order)
 {
     be_there(word);
-    struct message *m = message_chosen(word, choice, order);
-    read_message(m, order);
+    struct message *m = message_chosen(thread, word, choice, order);
+    read_message(thread, m, order);
     /* (Its view may be another's by then, if that makes way.) */
     const struct view goes_on = m->view;
-    store(m, value, order, &goes_on);
+    store(thread, m, value, order, &goes_on);
 }
 
 /* --- Fences --- */
@@ -291,12 +290,12 @@ static void fence(unsigned thread)
     v.fenced[thread] = v.now[thread];
 }
 
-void views_fence(void)
+void views_fence(unsigned thread)
 {
-    fence(current);
-    join(&v.bound[current], &v.order);
+    fence(thread);
+    join(&v.bound[thread], &v.order);
     for (unsigned i = 0; i < v.used; i++)
-        if (v.messages[i].word != NO_WORD && v.messages[i].author == current)
+        if (v.messages[i].word != NO_WORD && v.messages[i].author == thread)
             raise(&v.order.seen[v.messages[i].word], v.messages[i].stamp);
 }
 
@@ -316,51 +315,37 @@ void views_join(unsigned thread, unsigned other)
 
 void views_catch_up(unsigned thread)
 {
-    for (unsigned w = 0; w < word_count; w++)
+    for (unsigned w = 0; w < memory_words(); w++)
         if (newest(w))
             raise(&v.now[thread].seen[w], newest(w)->stamp);
 }
 
 /* --- Races --- */
 
-void views_look(unsigned word)
-{
-    views_store(word_of_looks(word), 0, 0, EXPLORE_RELAXED);
-}
-
-bool views_is_race(unsigned word)
+bool views_is_race(unsigned thread, unsigned word)
 {
     const struct message *m = newest(word);
-    return m && v.now[current].seen[word] < m->stamp;
+    return m && v.now[thread].seen[word] < m->stamp;
 }
 
 /* --- Calls --- */
 
-uint32_t views_returned(void)
+uint32_t views_returned(unsigned thread)
 {
-    return v.now[current].returned;
+    return v.now[thread].returned;
 }
 
-void views_note_return(unsigned record)
+void views_note_return(unsigned thread, unsigned record)
 {
-    v.now[current].returned |= UINT32_C(1) << record;
+    v.now[thread].returned |= UINT32_C(1) << record;
 }
 
 /* --- States --- */
 
-void views_begin(void)
+void views_begin(unsigned threads)
 {
     memset(&v, 0, offsetof(__typeof__(v), messages));
-}
-
-/* It may read any that it could, or store behind it. */
-static bool may_care(unsigned thread, unsigned word)
-{
-    const struct thread *t = &world.threads[thread];
-    if (word_table[word].kind == WORD_LOOKS)
-        word = (unsigned)word_table[word].lock;
-    return (t->state == THREAD_READY || t->state == THREAD_ASLEEP) &&
-           turns_may_touch(thread, word, word_table[word].kind != WORD_COUNTER);
+    v.threads = threads;
 }
 
 static void forget_older(struct message *m)
@@ -376,13 +361,13 @@ static void forget_older(struct message *m)
 
 void views_tidy(void)
 {
-    for (unsigned w = 0; w < word_count; w++) {
+    for (unsigned w = 0; w < memory_words(); w++) {
         struct message *m = newest(w);
         if (!m || !m->older)
             continue;
         uint8_t oldest = m->stamp;
-        for (unsigned t = 0; t < THREADS_MAX; t++)
-            if (may_care(t, w) && oldest_for(t, w, 0) < oldest)
+        for (unsigned t = 0; t < v.threads; t++)
+            if (thread_may_care(t, w) && oldest_for(t, w, 0) < oldest)
                 oldest = oldest_for(t, w, 0);
         while (m->stamp > oldest && older(m))
             m = older(m);
@@ -401,7 +386,7 @@ static inline uint64_t mix(uint64_t h, uint64_t value)
 /* Words of which more than one message can be read, and the oldest of each. */
 static struct {
     unsigned count;
-    uint8_t word[WORDS_MAX], oldest[WORDS_MAX];
+    uint8_t word[VIEWS_WORDS_MAX], oldest[VIEWS_WORDS_MAX];
     uint32_t unknown; /* calls of which somebody may still learn that they have returned */
 } live;
 
@@ -409,7 +394,7 @@ static void find_live(void)
 {
     uint32_t known = UINT32_MAX;
     live.count = 0;
-    for (unsigned w = 0; w < word_count; w++) {
+    for (unsigned w = 0; w < memory_words(); w++) {
         const struct message *m = newest(w);
         if (!m || !m->older)
             continue;
@@ -418,8 +403,8 @@ static void find_live(void)
         live.word[live.count] = (uint8_t)w;
         live.oldest[live.count++] = m->stamp;
     }
-    for (unsigned t = 0; t < THREADS_MAX; t++)
-        if (turns_calls_again(t))
+    for (unsigned t = 0; t < v.threads; t++)
+        if (thread_learns_of_calls(t))
             known &= v.now[t].returned;
     live.unknown = ~known;
 }
@@ -446,16 +431,14 @@ uint64_t views_sum(void)
     find_live();
     for (unsigned i = 0; i < live.count; i++)
         h = mix(h, live.word[i]);
-    for (unsigned t = 0; t < THREADS_MAX; t++) {
-        if (world.threads[t].state == THREAD_NONE)
-            continue;
+    for (unsigned t = 0; t < v.threads; t++) {
         h = sum_of(h, &v.now[t], NULL);
         h = sum_of(h, &v.gathered[t], &v.now[t]);
         h = sum_of(h, &v.fenced[t], NULL);
         h = sum_of(h, &v.bound[t], &v.now[t]);
     }
     h = sum_of(h, &v.order, NULL);
-    for (unsigned w = 0; w < word_count; w++)
+    for (unsigned w = 0; w < memory_words(); w++)
         for (const struct message *m = newest(w); m; m = older(m)) {
             h = mix(h, m->value ^ (uint64_t)w << 56 ^
                            (m->older ? (uint64_t)m->author << 48 | (uint64_t)m->swaps << 51 : 0));

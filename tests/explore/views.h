@@ -28,7 +28,8 @@
  * weak swap fails for no reason but a stale one. Counts that are kept for people, and what is the
  * kernel's own, are stored at the end only.
  *
- * The newest value of a word is in world.memory too.
+ * Words and threads are numbers here. What they are, and which values words have, is known to the
+ * explorer whose memory it is.
  */
 #ifndef EXPLORE_VIEWS_H
 #define EXPLORE_VIEWS_H
@@ -37,10 +38,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "world.h"
+enum { VIEWS_THREADS_MAX = 5, VIEWS_WORDS_MAX = 128 };
 
-/* For a new schedule: nothing is stale. */
-void views_begin(void);
+/* --- What the explorer tells --- */
+
+/* Words, by now. */
+unsigned memory_words(void);
+/* The newest value of each. */
+uint64_t memory_value(unsigned word);
+void memory_set_value(unsigned word, uint64_t value);
+/* Whether the thread may read the word from now on, or store before others' stores there. */
+bool thread_may_care(unsigned thread, unsigned word);
+/* It reads the newest of this word next, since it has seen that there is one. */
+bool thread_reads_newest(unsigned thread, unsigned word);
+/* It may yet learn that a call has returned. */
+bool thread_learns_of_calls(unsigned thread);
+
+/* --- The memory --- */
+
+/* For a new schedule of so many threads: nothing is stale. */
+void views_begin(unsigned threads);
 
 /* How many values a load of the word can return; the newest is number 0, and the next older 1. */
 unsigned views_choices(unsigned thread, unsigned word, unsigned order);
@@ -49,21 +66,20 @@ unsigned views_places(unsigned thread, unsigned word, unsigned order);
 /* There is one choice, which tells the thread nothing. */
 bool views_load_is_idle(unsigned thread, unsigned word, unsigned order);
 
-/* The current thread's. The order is made of the bits of enum explore_order. */
-uint64_t views_load(unsigned word, unsigned choice, unsigned order);
+/* The order is made of the bits of enum explore_order. */
+uint64_t views_load(unsigned thread, unsigned word, unsigned choice, unsigned order);
 /* Number `choice` of those: what it would return, and whether a swap could store behind it. */
-uint64_t views_peek(unsigned word, unsigned choice, unsigned order);
-bool views_may_swap(unsigned word, unsigned choice, unsigned order);
+uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order);
+bool views_may_swap(unsigned thread, unsigned word, unsigned choice, unsigned order);
 /* What it has read last, again. */
-uint64_t views_reread(unsigned word);
-void views_store(unsigned word, unsigned place, uint64_t value, unsigned order);
+uint64_t views_reread(unsigned thread, unsigned word);
+void views_store(unsigned thread, unsigned word, unsigned place, uint64_t value, unsigned order);
 /* Reads number `choice` and stores this behind it. */
-void views_swap(unsigned word, unsigned choice, uint64_t value, unsigned order);
-void views_fence(void);
-/* A word of a message has been read; and whether all that have, and all that have written it, did
-   so before this, since such a word is not atomic. */
-void views_look(unsigned word);
-bool views_is_race(unsigned word);
+void views_swap(unsigned thread, unsigned word, unsigned choice, uint64_t value, unsigned order);
+void views_fence(unsigned thread);
+/* Whether something was stored there, last, that does not happen before the thread's next step: a
+   race, where words are not atomic. */
+bool views_is_race(unsigned thread, unsigned word);
 
 /* A full barrier in this thread. */
 void views_barrier(unsigned thread);
@@ -72,9 +88,9 @@ void views_join(unsigned thread, unsigned other);
 /* Time has passed: whatever was stored has become visible, and orders nothing by that. */
 void views_catch_up(unsigned thread);
 
-/* Calls, as bits, that are known to the current thread to have returned; and that one has. */
-uint32_t views_returned(void);
-void views_note_return(unsigned record);
+/* Calls, as bits, that are known to the thread to have returned; and that one has. */
+uint32_t views_returned(unsigned thread);
+void views_note_return(unsigned thread, unsigned record);
 
 /* Forgets what nobody can read any more. */
 void views_tidy(void);
