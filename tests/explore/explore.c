@@ -284,7 +284,7 @@ static struct found search_without(struct weakening weakening,
         search(configuration, (struct limits){.states = 3000000,
                                               .switches = configuration->weak_switches,
                                               .weakly = true});
-    weakened = (struct weakening){.function = NULL};
+    weakened = nothing_weakened;
     return found;
 }
 
@@ -302,48 +302,15 @@ static void find_weakenings(void)
     must_find("weak, mutant", "nobody fences for a sleeper (B1)", "a receiver that sleeps", &found);
 }
 
-/* Orders that an access may lose. */
-static const struct {
-    unsigned drops;
-    const char *what;
-} takings[] = {
-    {EXPLORE_ACQUIRE | EXPLORE_TOTAL, "acquires nothing"},
-    {EXPLORE_RELEASE | EXPLORE_TOTAL, "releases nothing"},
-    {EXPLORE_TOTAL, "is not seq_cst"},
-    {EXPLORE_SEQ_CST, "is relaxed"},
-};
+static struct wanted finders;
 
-/* What is left would be the same as with one of the others. */
-static bool is_worth_taking(unsigned order, unsigned drops)
-{
-    if (drops == EXPLORE_SEQ_CST)
-        return (order & drops) == drops;
-    return drops == EXPLORE_TOTAL ? order & drops : order & drops & ~(unsigned)EXPLORE_TOTAL;
-}
-
-static const char *finder_of(struct weakening weakening, struct wanted wanted)
+static const char *finder(void)
 {
     for (unsigned i = 0; i < configuration_count; i++)
-        if (is_wanted(&configurations[i], true, wanted) &&
-            search_without(weakening, &configurations[i]).violated[0])
+        if (is_wanted(&configurations[i], true, finders) &&
+            search_without(weakened, &configurations[i]).violated[0])
             return configurations[i].name;
     return NULL;
-}
-
-static void take_orders(struct wanted wanted)
-{
-    (void)finder_of((struct weakening){.function = NULL}, wanted); /* which there are */
-    for (unsigned i = 0; i < order_site_count; i++)
-        for (unsigned k = 0; k < sizeof takings / sizeof *takings; k++) {
-            const struct order_site *site = &order_sites[i];
-            if (!is_worth_taking(site->order, takings[k].drops))
-                continue;
-            const char *finder =
-                finder_of((struct weakening){site->function, site->line, takings[k].drops}, wanted);
-            printf("%s:%u %s: %s%s\n", site->function, (unsigned)site->line, takings[k].what,
-                   finder ? "found by " : "NOT FOUND", finder ? finder : "");
-            fflush(stdout);
-        }
 }
 
 /* --- The explorer itself --- */
@@ -400,7 +367,8 @@ int main(int argc, char **argv)
     else
         wanted.parts = argv + 1, wanted.count = argc - 1;
     if (orders) {
-        take_orders(wanted);
+        finders = wanted;
+        orders_take_each(finder);
         return 0;
     }
     if (!weak_only)

@@ -138,7 +138,7 @@ static uint64_t load_from_buffer(const struct thread *self, unsigned word)
 static uint64_t load_weakly(struct thread *self, unsigned word, unsigned order)
 {
     if (self->rushing)
-        return views_reread(current, word);
+        return views_reread(current, word, order);
     self->fresh = 0; /* for what is loaded next only */
     if (word_table[word].kind == WORD_MESSAGE) {
         check_race(word, false);
@@ -186,24 +186,10 @@ void explore_store(void *at, uint64_t value, size_t size, struct explore_verb ve
     mutant_after(word);
 }
 
-/* Counts that are kept for people are stored at the end only. */
-static bool may_swap(unsigned word, unsigned order)
+static uint64_t see_to_swap(unsigned word, const uint64_t *expected, unsigned order)
 {
-    return word_table[word].kind != WORD_COUNTER && views_may_swap(current, word, chosen, order);
-}
-
-/* What it reads. Where that is what is expected, but another's swap has come behind it already, it
-   is the newest instead, as if that had been the choice. */
-static uint64_t see_to_swap(unsigned word, uint64_t expected, unsigned order)
-{
-    if (!exploring || !is_weak)
-        return world.memory[word];
-    uint64_t seen = views_peek(current, word, chosen, order);
-    if (chosen > 0 && seen == expected && !may_swap(word, order)) {
-        chosen = 0;
-        seen = world.memory[word];
-    }
-    return seen;
+    return exploring && is_weak ? views_before_swap(current, word, &chosen, expected, order)
+                                : world.memory[word];
 }
 
 static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explore_verb verb)
@@ -223,7 +209,7 @@ static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explo
     value = mutant_stores(word, value);
     world.threads[current].order = (uint8_t)failing;
     take_turn_to_change(word, CHOOSES | total(order | failing));
-    uint64_t seen = see_to_swap(word, *expected, failing);
+    uint64_t seen = see_to_swap(word, expected, failing);
     bool equal = seen == *expected || mutant_stores_anyway(word, value);
     if (equal)
         memory_change(word, value, order);
@@ -256,10 +242,7 @@ static uint64_t change(unsigned word, enum explore_change how, uint64_t value,
     unsigned order = order_of(verb);
     world.threads[current].order = (uint8_t)order;
     take_turn_to_change(word, CHOOSES | total(order));
-    if (is_weak && chosen > 0 && !may_swap(word, order))
-        chosen = 0; /* another's has come behind it */
-    uint64_t before =
-        exploring && is_weak ? views_peek(current, word, chosen, order) : world.memory[word];
+    uint64_t before = see_to_swap(word, NULL, order);
     uint64_t after = how == EXPLORE_OR    ? before | value
                      : how == EXPLORE_AND ? before & value
                                           : before + value;

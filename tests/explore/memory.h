@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * memory.h: loads and stores (those of layer.h, which memory.c makes), on one of two machines: with
- * store buffers, or weak (views.h). Which of the two is a matter of world.h's is_weak.
+ * store buffers, or weak (views.h). Which of the two is a matter of machine.h's is_weak.
  */
 #ifndef EXPLORE_MEMORY_H
 #define EXPLORE_MEMORY_H

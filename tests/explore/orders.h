@@ -18,18 +18,14 @@ struct weakening {
     unsigned drops; /* bits of enum explore_order */
 };
 extern struct weakening weakened;
+extern const struct weakening nothing_weakened;
 
 /* What the access orders; what it does when it is a swap that fails. */
 unsigned order_of(struct explore_verb verb);
 unsigned failing_order_of(struct explore_verb verb);
 
-/* Accesses that order anything, as they were met on the weak machine. */
-struct order_site {
-    const char *function;
-    uint32_t line;
-    unsigned order;
-};
-extern struct order_site order_sites[256];
-extern unsigned order_site_count;
+/* Takes from each access, as they are met on the weak machine, each order in turn, and prints what
+   finds that. It is asked with `weakened` so, and answers with a name, or NULL. */
+void orders_take_each(const char *(*finder)(void));
 
 #endif

@@ -1,54 +1,59 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* rwlock-scene.c: which threads there are, what each of them calls, and what must then hold. */
+#define EXPLORE_MEMCPY_IS_ITSELF
 #include "rwlock-world.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "fiber.h"
+#include "rwlock-memory.h"
+#include "views.h"
 
 const struct configuration configurations[] = {
-    {"a writer, a reader", .calls = {{WRITE, WRITE}, {READ, READ}}},
-    {"a writer, two readers", .calls = {{WRITE}, {READ}, {READ}}},
-    {"a writer, a reader that comes again", .calls = {{WRITE, WRITE, WRITE}, {READ, READ, READ}}},
-    {"two writers, a reader", .calls = {{WRITE}, {WRITE}, {READ}}},
+    {"a writer, a reader", .calls = {{WRITE, WRITE}, {READ, READ}}, .is_weak = true},
+    {"a writer, two readers", .calls = {{WRITE}, {READ}, {READ}}, .is_weak = true},
+    {"a writer, a reader that comes again", .calls = {{WRITE, WRITE, WRITE}, {READ, READ, READ}},
+     .is_weak = true},
+    {"two writers, a reader", .calls = {{WRITE}, {WRITE}, {READ}}, .is_weak = true},
     {"two writers, a reader, who come again", .calls = {{WRITE, WRITE}, {WRITE}, {READ, READ}},
      .is_large = true},
-    {"three writers", .calls = {{WRITE}, {WRITE}, {WRITE}}},
+    {"three writers", .calls = {{WRITE}, {WRITE}, {WRITE}}, .is_weak = true},
     {"a writer, two readers that come again", .calls = {{WRITE}, {READ, READ}, {READ, READ}}},
     {"tries", .calls = {{TRY_WRITE, WRITE}, {TRY_READ, READ}, {TRY_READ}}},
-    {"two tries to write", .calls = {{TRY_WRITE}, {TRY_WRITE}, {READ}}},
+    {"two tries to write", .calls = {{TRY_WRITE}, {TRY_WRITE}, {READ}}, .is_weak = true},
     {"a reader that gives up", .calls = {{WRITE}, {READ_FOR}, {READ}}, .timeouts = 1},
-    {"a writer, a reader that gives up", .calls = {{WRITE, WRITE}, {READ_FOR, READ}},
-     .timeouts = 1},
-    {"a writer that gives up, a reader", .calls = {{WRITE_FOR, WRITE}, {READ, READ}},
-     .timeouts = 1},
+    {"a writer, a reader that gives up", .calls = {{WRITE, WRITE}, {READ_FOR, READ}}, .timeouts = 1,
+     .is_weak = true},
+    {"a writer that gives up, a reader", .calls = {{WRITE_FOR, WRITE}, {READ, READ}}, .timeouts = 1,
+     .is_weak = true},
     {"a writer that gives up", .calls = {{WRITE_FOR}, {READ}, {READ}}, .timeouts = 1},
     {"writers that give up", .calls = {{WRITE_FOR}, {WRITE_FOR}, {READ_FOR}}, .timeouts = 2},
     {"a writer dies, a reader waits", .calls = {{WRITE}, {READ, READ}}, .mortal = 1, .deaths = 1,
-     .slices = 4},
-    {"a writer dies", .calls = {{WRITE}, {READ}, {WRITE}}, .mortal = 1, .deaths = 1, .slices = 4},
+     .slices = 4, .is_weak = true},
+    {"a writer dies", .calls = {{WRITE}, {READ}, {WRITE}}, .mortal = 1, .deaths = 1, .slices = 4,
+     .is_weak = true},
     {"a writer dies, two readers wait", .calls = {{WRITE}, {READ}, {READ}}, .mortal = 1,
      .deaths = 1, .slices = 4},
     {"a writer dies, two writers wait", .calls = {{WRITE}, {WRITE}, {WRITE}}, .mortal = 1,
-     .deaths = 1, .slices = 4},
+     .deaths = 1, .slices = 4, .is_weak = true},
     {"a reader dies, a writer waits", .calls = {{WRITE, WRITE}, {READ}}, .mortal = 2, .deaths = 1,
-     .slices = 4},
+     .slices = 4, .is_weak = true},
     {"a reader dies", .calls = {{WRITE}, {READ}, {READ}}, .mortal = 2, .deaths = 1, .slices = 4},
     {"a reader dies, two writers", .calls = {{WRITE}, {READ}, {WRITE}}, .mortal = 2, .deaths = 1,
-     .slices = 4},
+     .slices = 4, .is_weak = true},
     {"anybody dies", .calls = {{WRITE}, {READ}, {WRITE}}, .mortal = 7, .deaths = 1, .slices = 4},
     {"two die", .calls = {{WRITE}, {WRITE}, {READ}}, .mortal = 3, .deaths = 2, .slices = 6},
     {"nobody puts it right", .calls = {{WRITE}, {WRITE_CARELESSLY}, {READ, READ}}, .mortal = 1,
      .deaths = 1, .slices = 4},
     {"who does not put it right dies", .calls = {{WRITE}, {WRITE_CARELESSLY}, {WRITE}}, .mortal = 3,
-     .deaths = 2, .slices = 6},
+     .deaths = 2, .slices = 6, .is_weak = true},
     {"tries after a death", .calls = {{WRITE}, {TRY_READ, TRY_WRITE}, {READ}}, .mortal = 1,
      .deaths = 1, .slices = 4},
     {"the seat of a dead writer is taken", .calls = {{WRITE}, {READ}, {OPEN, READ}}, .mortal = 1,
      .deaths = 1, .slices = 4},
     {"the seat of a dead writer is taken by a writer", .calls = {{WRITE}, {WRITE}, {OPEN, WRITE}},
-     .mortal = 1, .deaths = 1, .slices = 4},
+     .mortal = 1, .deaths = 1, .slices = 4, .is_weak = true},
     {"the seat of a dead reader is taken", .calls = {{READ}, {WRITE}, {OPEN, READ}}, .mortal = 1,
      .deaths = 1, .slices = 4},
     {"the seat of a dead reader is taken, and one tries",
@@ -96,7 +101,7 @@ static void owe(void)
 {
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (!world.handing && world.threads[t].state == THREAD_ASLEEP &&
-            world.threads[t].sleeps_on == &processes[t]->lock->own->state)
+            world.threads[t].sleeps_on != WORD_TURN)
             world.owed |= (uint8_t)(1U << t);
 }
 
@@ -216,7 +221,7 @@ static void act(unsigned thread)
         call(scene->calls[thread][i]);
         self->looked_at = NULL;
         self->rushing = false;
-        take_turn(TIDIES);
+        take_turn(TIDIES, NO_WORD, 0);
     }
     self->state = THREAD_FINISHED;
     for (;;)
@@ -236,6 +241,7 @@ void scene_begin(const struct configuration *configuration)
         processes[t] = fiber_data(t, sizeof *processes[t]);
         memset(processes[t], 0, sizeof *processes[t]);
         world.threads[t].now = 1;
+        world.threads[t].word = world.threads[t].sleeps_on = NO_WORD;
     }
     if (rbx_rwlock_init(world.lock, sizeof world.lock, &options) < 0)
         abort();
@@ -246,6 +252,7 @@ void scene_begin(const struct configuration *configuration)
     world.patience = (uint8_t)scene->slices;
     world.timeouts = (uint8_t)scene->timeouts;
     exploring = true;
+    views_begin(THREADS_MAX);
     for (current = 0; current < THREADS_MAX; current++)
         if (scene->calls[current][0]) {
             world.threads[current].state = THREAD_READY;

@@ -4,7 +4,8 @@
  * threads' own stacks: the lock's memory, what it protects, the kernel's locks, and who sleeps.
  *
  * A thread stands for a process with one handle. Its stores wait in its buffer, in order, until
- * they are flushed one by one, at any time (x86-TSO); a swap waits until the buffer is empty.
+ * they are flushed one by one, at any time (x86-TSO), and a swap waits until the buffer is empty;
+ * or they are in memory at once, and others see them late (views.h).
  */
 #ifndef EXPLORE_RWLOCK_WORLD_H
 #define EXPLORE_RWLOCK_WORLD_H
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "layer.h"
+#include "machine.h"
 
 #include <ringbox/rwlock.h>
 
@@ -25,6 +27,7 @@ enum {
     SEATS = THREADS_MAX + 1,
     BUFFER_MAX = 8,
     CALLS_MAX = 4,
+    VALUES = 2,
 };
 
 enum thread_state {
@@ -43,25 +46,26 @@ enum inside { OUTSIDE, READING, WRITING };
 
 struct store {
     uint64_t value;
-    void *at;
-    uint64_t size;
+    uint8_t word;
+    uint8_t unused[7];
 };
 
 struct thread {
     uint8_t state, pending, inside, call;
     bool mortal, timed_out, rushing;
     uint8_t slices; /* so many of its sleeps may still time out when nothing else happens */
-    uint8_t stores;
-    const void *sleeps_on, *looked_at;
+    uint8_t stores, sleeps_on;
+    uint8_t word, order; /* of what it does next */
+    const void *looked_at;
     uint64_t now; /* its clock */
     struct store buffer[BUFFER_MAX];
 };
 
 struct world {
     _Alignas(64) char lock[RBX_RWLOCK_BYTES(SEATS)];
-    rbx_atomic64 value[2];    /* what it protects */
-    uint8_t holder[SEATS];    /* of the lock of each seat: thread + 1 */
-    uint8_t deaths, timeouts; /* that may still happen */
+    rbx_atomic64 value[VALUES]; /* what it protects */
+    uint8_t holder[SEATS];      /* of the lock of each seat: thread + 1 */
+    uint8_t deaths, timeouts;   /* that may still happen */
     uint8_t owed;     /* readers that slept when a writer's unlock began: they are next (W-I7) */
     uint8_t handing;  /* writers in their unlock */
     uint8_t patience; /* slices that a thread has after each death */
@@ -70,8 +74,6 @@ struct world {
 };
 
 extern struct world world;
-extern unsigned current;
-extern bool exploring; /* else accesses are made at once */
 extern bool telling;
 
 /* What is different in a faulty lock. */
@@ -104,11 +106,8 @@ struct process *process_of(unsigned thread);
 void violation(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 extern char violated[200];
 
-void take_turn(enum pending pending);
-bool is_enabled(unsigned thread);
-void buffer_flush(unsigned thread);
+/* The kernel sees to a dead one. */
 void bury(unsigned thread);
-void tell(const char *does, const void *at, uint64_t value);
 
 /* rwlock-scene.c */
 enum verb {
@@ -132,6 +131,7 @@ struct configuration {
     unsigned timeouts; /* of sleeps, at any time, in all */
     unsigned slices;   /* of each thread's sleeps, when nothing else happens */
     bool is_large;     /* not for every day */
+    bool is_weak;      /* every day on the weak machine, too */
 };
 
 extern const struct configuration configurations[];

@@ -211,13 +211,12 @@ unsigned choices_of(unsigned t)
         return 1;
     if (thread->access & PAUSES)
         return sees_a_change(thread) ? 2 : 1;
-    if (!(thread->access & CHOOSES))
+    /* Counts that are kept for people are stored at the end only. */
+    bool counts = thread->access & WRITES && word_table[thread->word].kind == WORD_COUNTER;
+    if (!(thread->access & CHOOSES) || counts)
         return 1;
-    if (thread->access & READS)
-        return views_choices(t, thread->word, thread->order);
-    return word_table[thread->word].kind == WORD_COUNTER
-               ? 1
-               : views_places(t, thread->word, thread->order);
+    return thread->access & READS ? views_choices(t, thread->word, thread->order)
+                                  : views_places(t, thread->word, thread->order);
 }
 
 bool flush_is_private(unsigned t)

@@ -214,14 +214,17 @@ static void read_message(unsigned thread, const struct message *m, unsigned orde
     join(order & EXPLORE_ACQUIRE ? &v.now[thread] : &v.gathered[thread], &m->view);
 }
 
-uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order)
+uint64_t views_before_swap(unsigned thread, unsigned word, unsigned *choice,
+                           const uint64_t *expected, unsigned order)
 {
-    return newest(word) ? message_chosen(thread, word, choice, order)->value : memory_value(word);
-}
-
-bool views_may_swap(unsigned thread, unsigned word, unsigned choice, unsigned order)
-{
-    return !newest(word) || may_be_followed(message_chosen(thread, word, choice, order));
+    if (!newest(word))
+        return memory_value(word);
+    const struct message *m = message_chosen(thread, word, *choice, order);
+    if ((!expected || *expected == m->value) && !may_be_followed(m)) {
+        *choice = 0;
+        m = newest(word);
+    }
+    return m->value;
 }
 
 uint64_t views_load(unsigned thread, unsigned word, unsigned choice, unsigned order)
@@ -233,12 +236,15 @@ uint64_t views_load(unsigned thread, unsigned word, unsigned choice, unsigned or
     return m->value;
 }
 
-uint64_t views_reread(unsigned thread, unsigned word)
+uint64_t views_reread(unsigned thread, unsigned word, unsigned order)
 {
     const struct message *m = newest(word);
     while (m && m->stamp > v.now[thread].seen[word] && older(m))
         m = older(m);
-    return m ? m->value : memory_value(word);
+    if (!m)
+        return memory_value(word);
+    read_message(thread, m, order);
+    return m->value;
 }
 
 /* --- Stores and swaps --- */

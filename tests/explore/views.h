@@ -68,11 +68,13 @@ bool views_load_is_idle(unsigned thread, unsigned word, unsigned order);
 
 /* The order is made of the bits of enum explore_order. */
 uint64_t views_load(unsigned thread, unsigned word, unsigned choice, unsigned order);
-/* Number `choice` of those: what it would return, and whether a swap could store behind it. */
-uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order);
-bool views_may_swap(unsigned thread, unsigned word, unsigned choice, unsigned order);
+/* What a swap would return that reads number *choice. Where it is to store (expected: NULL, or what
+   it reads), but another's swap has come behind that already, it is the newest instead, as if that
+   had been the choice. */
+uint64_t views_before_swap(unsigned thread, unsigned word, unsigned *choice,
+                           const uint64_t *expected, unsigned order);
 /* What it has read last, again. */
-uint64_t views_reread(unsigned thread, unsigned word);
+uint64_t views_reread(unsigned thread, unsigned word, unsigned order);
 void views_store(unsigned thread, unsigned word, unsigned place, uint64_t value, unsigned order);
 /* Reads number `choice` and stores this behind it. */
 void views_swap(unsigned thread, unsigned word, unsigned choice, uint64_t value, unsigned order);

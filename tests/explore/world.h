@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "machine.h"
+
 enum {
     THREADS_MAX = 4,
     OBSERVER = THREADS_MAX, /* who looks at it when all is over, one step after the other */
@@ -106,12 +108,6 @@ struct world {
 
 extern struct world world;
 
-/* --- The step that is being made --- */
-
-extern bool is_weak;     /* the machine (views.h) */
-extern unsigned current; /* thread */
-extern unsigned chosen;  /* number of the value that it reads, of those that there are */
-extern bool exploring;   /* else accesses are made at once, for the scene and for the end */
 extern uint64_t steps;
 
 /* Ends the step: this must not be. Once only; the sentence stays. */
