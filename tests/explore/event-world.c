@@ -7,6 +7,8 @@
 #define EXPLORE_MEMCPY_IS_ITSELF
 #include "event-world.h"
 #include "fiber.h"
+#include "orders.h"
+#include "views.h"
 
 #include "os/clock.h"
 #include "os/futex.h"
@@ -14,8 +16,9 @@
 
 struct shared shared;
 struct event_world now;
-unsigned self, to_wake;
-bool is_recording;
+unsigned current, chosen, to_wake;
+bool is_recording, is_weak;
+bool exploring = true;
 enum event_fault fault;
 char was_amiss[200];
 
@@ -32,8 +35,8 @@ void amiss(const char *sentence, ...)
 static void record(const char *does)
 {
     if (is_recording)
-        printf("#     thread %u %s: %s%s, off %u times\n", self, does,
-               now.memory[BITS] & RBX_EVENT_SET ? "set" : "not set",
+        printf("#     thread %u %s%s: %s%s, off %u times\n", current, does,
+               chosen > 0 ? " (stale)" : "", now.memory[BITS] & RBX_EVENT_SET ? "set" : "not set",
                now.memory[BITS] & RBX_EVENT_SLEEPERS ? ", sleepers" : "",
                now.memory[BITS] / RBX_EVENT_OFF);
 }
@@ -55,14 +58,82 @@ bool person_can_step(unsigned person)
     }
 }
 
-/* Waits for the turn to do this. */
-static struct person *take_turn(enum doing doing, unsigned cell)
+unsigned person_choices(unsigned person)
 {
-    struct person *me = &now.people[self];
+    const struct person *p = &now.people[person];
+    bool reads = p->doing == LOADS || p->doing == CHANGES;
+    return is_weak && reads && p->cell != NO_CELL ? views_choices(person, p->cell, p->order) : 1;
+}
+
+/* Waits for the turn to do this. */
+static struct person *take_turn(enum doing doing, unsigned cell, unsigned order)
+{
+    struct person *me = &now.people[current];
     me->doing = (uint8_t)doing;
     me->cell = (uint8_t)cell;
+    me->order = (uint8_t)order;
     fiber_rest();
-    return &now.people[self];
+    return &now.people[current];
+}
+
+/* ---- What views ask (views.h) -------------------------------------------------------------- */
+
+unsigned memory_words(void)
+{
+    return CELLS + 1;
+}
+
+uint64_t memory_value(unsigned cell)
+{
+    return cell < CELLS ? now.memory[cell] : 0;
+}
+
+void memory_set_value(unsigned cell, uint64_t value)
+{
+    if (cell < CELLS)
+        now.memory[cell] = (uint32_t)value;
+}
+
+/* The kernel's queue is always known as it is. */
+bool thread_may_care(unsigned person, unsigned cell)
+{
+    unsigned doing = now.people[person].doing;
+    return doing != NOT_THERE && doing < HAS_FINISHED && cell < CELLS;
+}
+
+bool thread_reads_newest(unsigned person, unsigned cell)
+{
+    return now.people[person].fresh && cell == BITS;
+}
+
+bool thread_learns_of_calls(unsigned person)
+{
+    (void)person;
+    return false;
+}
+
+/* ---- What a call may go by ----------------------------------------------------------------- */
+
+static void may_see(struct person *me, uint64_t bits)
+{
+    me->was_on |= (bits & RBX_EVENT_SET) != 0;
+    me->was_off |= !(bits & RBX_EVENT_SET);
+}
+
+void person_calls(struct person *me)
+{
+    me->was_on = me->was_off = false;
+    may_see(me, now.memory[BITS]);
+    for (unsigned older = is_weak ? views_choices(current, BITS, EXPLORE_RELAXED) : 1; --older > 0;)
+        may_see(me, views_peek(current, BITS, older, EXPLORE_RELAXED));
+}
+
+unsigned messages_seen(void)
+{
+    unsigned seen = 0;
+    for (unsigned cell = BITS + 1; cell < CELLS; cell++)
+        seen += now.memory[cell] && !(is_weak && views_is_race(current, cell));
+    return seen;
 }
 
 /* Notes what the event has been, for all who are in a call. */
@@ -78,13 +149,24 @@ static void has_touched(struct person *me)
     }
 }
 
-static void write_bits(struct person *me, uint32_t value)
+static void write_bits(struct person *me, uint32_t value, unsigned order)
 {
     if (now.memory[BITS] & ~value & RBX_EVENT_SET) {
         me->turned_off++;
-        now.turned_off++;
+        me->turned_last = ++now.turned_off;
     }
-    now.memory[BITS] = value;
+    if (is_weak)
+        views_swap(current, BITS, chosen, value, order);
+    else
+        now.memory[BITS] = value;
+}
+
+/* What a swap finds. All that is written to the event is, by swaps: it is the newest, or not what
+   is expected. */
+static uint32_t see_to_swap(unsigned cell, const uint64_t *expected, unsigned order)
+{
+    return is_weak ? (uint32_t)views_before_swap(current, cell, &chosen, expected, order)
+                   : now.memory[cell];
 }
 
 void person_flush(unsigned person)
@@ -102,25 +184,26 @@ static unsigned cell_at(const void *at)
 
 uint64_t explore_load(const void *at, size_t size, struct explore_verb verb)
 {
-    (void)verb;
     (void)size;
-    unsigned cell = cell_at(at);
-    struct person *me = take_turn(LOADS, cell);
-    uint32_t value = now.memory[cell];
-    me->looked = value;
+    unsigned cell = cell_at(at), order = order_of(verb);
+    struct person *me = take_turn(LOADS, cell, order);
+    me->looked = is_weak ? (uint32_t)views_load(current, cell, chosen, order) : now.memory[cell];
+    me->fresh = false;
     has_touched(me);
     record("looks");
-    return value;
+    return me->looked;
 }
 
 /* Only messages are stored. One at a time in a buffer is enough: a set comes between two. */
 void explore_store(void *at, uint64_t value, size_t size, struct explore_verb verb)
 {
-    (void)verb;
-    (void)value, (void)size;
-    struct person *me = take_turn(STORES, cell_at(at));
+    (void)size;
+    unsigned order = order_of(verb);
+    struct person *me = take_turn(STORES, cell_at(at), order);
     if (fault == FAULT_LATE_MESSAGE)
         me->late_store = me->cell;
+    else if (is_weak)
+        views_store(current, me->cell, 0, value, order);
     else
         me->store = me->cell;
     record("stores a message");
@@ -136,21 +219,22 @@ static void store_late(struct person *me)
 
 bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value, struct explore_verb verb)
 {
-    (void)verb;
-    struct person *me = take_turn(CHANGES, cell_at(at));
-    uint32_t seen = now.memory[me->cell];
+    unsigned failing = failing_order_of(verb);
+    uint64_t wide = *expected;
+    struct person *me = take_turn(CHANGES, cell_at(at), failing);
+    uint32_t seen = see_to_swap(me->cell, &wide, failing);
     bool turns_off = *expected & ~value & RBX_EVENT_SET;
     if (fault == FAULT_UNCOUNTED)
         value %= RBX_EVENT_OFF;
     if (fault == FAULT_TORN_TAKE && turns_off && seen == *expected)
-        me = take_turn(CHANGES, cell_at(at));
+        me = take_turn(CHANGES, cell_at(at), failing);
     else if (seen != *expected) {
-        *expected = seen;
+        *expected = is_weak ? (uint32_t)views_load(current, me->cell, chosen, failing) : seen;
         has_touched(me);
         record("cannot swap");
         return false;
     }
-    write_bits(me, value);
+    write_bits(me, value, order_of(verb));
     has_touched(me);
     record("swaps");
     return true;
@@ -159,13 +243,13 @@ bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value, struct
 uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t value,
                           struct explore_verb verb)
 {
-    (void)verb;
     (void)how; /* only bits are set */
-    struct person *me = take_turn(CHANGES, cell_at(at));
-    uint32_t before = now.memory[me->cell];
+    unsigned order = order_of(verb);
+    struct person *me = take_turn(CHANGES, cell_at(at), order);
+    uint32_t before = see_to_swap(me->cell, NULL, order);
     if (fault == FAULT_TORN_SET)
-        me = take_turn(CHANGES, cell_at(at));
-    write_bits(me, before | value);
+        me = take_turn(CHANGES, cell_at(at), order);
+    write_bits(me, before | value, order);
     store_late(me);
     has_touched(me);
     record("sets");
@@ -174,21 +258,30 @@ uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t va
 
 void explore_pause(void)
 {
-    take_turn(LOOKS_ON, BITS);
+    take_turn(LOOKS_ON, BITS, EXPLORE_RELAXED)->fresh = is_weak;
 }
 
-/* ---- The kernel ---------------------------------------------------------------------------- */
+/* ---- The kernel: on the weak machine it orders what those see who take its lock ------------- */
+
+static void lock_queue(void)
+{
+    if (is_weak)
+        views_swap(current, QUEUE, 0, 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
+}
 
 int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process)
 {
     (void)in_process;
-    struct person *me = take_turn(CHANGES, cell_at(word));
-    if (now.memory[BITS] != value && fault != FAULT_BLIND_KERNEL) {
+    struct person *me = take_turn(CHANGES, cell_at(word), EXPLORE_RELAXED);
+    lock_queue();
+    uint32_t seen =
+        is_weak ? (uint32_t)views_load(current, BITS, chosen, EXPLORE_RELAXED) : now.memory[BITS];
+    if (seen != value && fault != FAULT_BLIND_KERNEL) {
         record("need not sleep");
         return -EAGAIN;
     }
     record("sleeps");
-    me = take_turn(SLEEPS, BITS);
+    me = take_turn(SLEEPS, BITS, EXPLORE_RELAXED);
     if (me->woken_by == -ETIMEDOUT)
         me->now = deadline_ns;
     if (fault == FAULT_LEAVER_SILENCES)
@@ -201,11 +294,14 @@ static void wake(unsigned person)
     now.people[person].doing = LOADS; /* which is what it does next */
     now.people[person].woken_by = 0;
     now.people[person].slices = 0;
+    if (is_weak)
+        views_join(person, current);
 }
 
-static bool wake_one(const void *word)
+static bool wake_one(void)
 {
-    take_turn(WAKES_ONE, cell_at(word));
+    take_turn(WAKES_ONE, NO_CELL, EXPLORE_RELAXED);
+    lock_queue();
     bool woken = to_wake < PEOPLE_MAX && fault != FAULT_SILENT_SET;
     if (woken)
         wake(to_wake);
@@ -215,18 +311,19 @@ static bool wake_one(const void *word)
 
 bool rbx_futex_wake_one(const void *word, bool in_process)
 {
-    (void)in_process;
-    return wake_one(word) && fault != FAULT_FORGETS_SLEEPER;
+    (void)word, (void)in_process;
+    return wake_one() && fault != FAULT_FORGETS_SLEEPER;
 }
 
 void rbx_futex_wake(const void *word, bool in_process)
 {
-    (void)in_process;
+    (void)word, (void)in_process;
     if (fault == FAULT_WAKES_ONE_OF_ALL) {
-        wake_one(word);
+        wake_one();
         return;
     }
-    take_turn(CHANGES, cell_at(word));
+    take_turn(CHANGES, NO_CELL, EXPLORE_RELAXED);
+    lock_queue();
     for (unsigned i = 0; i < PEOPLE_MAX && fault != FAULT_SILENT_SET; i++)
         if (now.people[i].doing == SLEEPS)
             wake(i);
@@ -235,7 +332,7 @@ void rbx_futex_wake(const void *word, bool in_process)
 
 uint64_t rbx_clock_monotonic(void)
 {
-    return now.people[self].now;
+    return now.people[current].now;
 }
 
 void rbx_thread_yield(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * event-world.h: the world of the event's explorer: a word and some messages in memory, threads
- * with store buffers, a kernel on whose queue they sleep. Much smaller than world.h's, so that
- * nothing need be left out.
+ * with store buffers, or where others see late what is in memory (views.h), a kernel on whose queue
+ * they sleep. Much smaller than world.h's, so that nothing need be left out.
  */
 #ifndef EXPLORE_EVENT_WORLD_H
 #define EXPLORE_EVENT_WORLD_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "layer.h"
+#include "machine.h"
 
 #include "event/word.h"
 
@@ -19,7 +20,8 @@ enum {
     CALLS_OF_EACH = 3,
     MESSAGES = PEOPLE_MAX * CALLS_OF_EACH, /* one for each set that there may be */
     CELLS = 1 + MESSAGES,
-    BITS = 0, /* the cell that is the event; the messages follow */
+    BITS = 0,      /* the cell that is the event; the messages follow */
+    QUEUE = CELLS, /* no cell: what the kernel knows of who sleeps */
     NO_CELL = 255,
 };
 
@@ -43,13 +45,15 @@ enum doing {
 struct person {
     uint8_t doing;
     uint8_t call;
-    uint8_t cell;         /* that it is about to touch */
+    uint8_t cell, order;  /* that it is about to touch, and how */
     uint8_t slices;       /* of its sleep that ended though nobody woke it, in a row */
     int8_t woken_by;      /* what the kernel tells it: 0 or -errno */
     bool touched;         /* the event, in this call */
     bool was_on, was_off; /* the event, at some time of this call */
     bool comes_through;   /* manual: it was on at some time after the call touched it */
     uint8_t turned_off;   /* how often this call has done that */
+    uint8_t turned_last;  /* how often that had been done by all, when it last did */
+    bool fresh;           /* it has seen that the event changes, and reads the newest next */
     uint8_t store;        /* a message that waits in its buffer; NO_CELL: none */
     uint8_t late_store;   /* mutants: one that is to be stored after the next change */
     uint32_t looked;      /* what it saw there last */
@@ -64,7 +68,6 @@ extern struct event_world {
     uint8_t turned_off; /* in all */
 } now;
 
-extern unsigned self;     /* whose step it is */
 extern unsigned to_wake;  /* whom WAKES_ONE wakes; PEOPLE_MAX: there is nobody */
 extern bool is_recording; /* steps are printed */
 
@@ -92,5 +95,12 @@ extern char was_amiss[200]; /* "" as long as all is well */
 void person_flush(unsigned person);
 /* Called before each step: whether the person whose turn it would be can make it. */
 bool person_can_step(unsigned person);
+/* And in how many ways: which of so many values it reads. */
+unsigned person_choices(unsigned person);
+
+/* A new call of the current thread: what the event may be, as far as that can see. */
+void person_calls(struct person *me);
+/* Messages that it has seen, or would if it looked. */
+unsigned messages_seen(void);
 
 #endif

@@ -3,8 +3,14 @@
  * explore-event: every order in which the steps of a few threads can happen, on the real code of an
  * event (src/event/word.c).
  *
- *     explore-event [NAME...]     all configurations and faults, or those with this in their name
+ *     explore-event [NAME...]           all configurations and faults, or those with this in their
+ *                                       name
+ *     explore-event --x86 [...]         on one of the two machines only; the configurations of the
+ *     explore-event --weak [...]        second are called "weak: NAME"
+ *     explore-event --orders [NAME...]  takes each order from each access that names one, in turn,
+ *                                       and says which of these configurations finds that
  *
+ * The two: x86's, with store buffers; and one on which loads are as stale as C11 allows (views.h).
  * A thread stops before each access to shared memory and before each call of the kernel. From each
  * state everything that can come next is tried: a step of a thread, a store that reaches memory, a
  * death, a sleep that times out or that a signal ends, any sleeper that one wake-up may go to. What
@@ -18,7 +24,9 @@
 #define EXPLORE_MEMCPY_IS_ITSELF
 #include "event-world.h"
 #include "fiber.h"
+#include "orders.h"
 #include "set.h"
+#include "views.h"
 
 #include "wait.h"
 
@@ -30,6 +38,7 @@ static const struct scene {
     const char *name;
     enum deed deeds[PEOPLE_MAX][CALLS_OF_EACH];
     bool manual, busy, is_set;
+    bool is_long;    /* on the weak machine: not for every day */
     unsigned mortal; /* threads that may die, as bits */
     unsigned deaths, timeouts, signals;
 } scenes[] = {
@@ -39,9 +48,12 @@ static const struct scene {
     {.name = "two set, two wait", .deeds = {{SET}, {SET}, {WAIT}, {WAIT}}},
     {.name = "one sets twice, two wait", .deeds = {{SET, SET}, {WAIT}, {WAIT}}},
     {.name = "two set, one waits twice", .deeds = {{SET, SET}, {SET}, {WAIT, WAIT}}},
-    {.name = "two set, two wait, one tries", .deeds = {{SET}, {SET}, {WAIT}, {WAIT}, {TRY}}},
+    {.is_long = true,
+     .name = "two set, two wait, one tries",
+     .deeds = {{SET}, {SET}, {WAIT}, {WAIT}, {TRY}}},
     {.name = "set from the beginning", .deeds = {{WAIT}, {WAIT}, {TRY}}, .is_set = true},
-    {.name = "some are tired of waiting",
+    {.is_long = true,
+     .name = "some are tired of waiting",
      .deeds = {{SET}, {SET}, {WAIT_FOR, TRY}, {WAIT}},
      .timeouts = 2},
     {.name = "a signal comes", .deeds = {{SET}, {WAIT, TRY}, {WAIT}}, .signals = 2},
@@ -51,7 +63,8 @@ static const struct scene {
      .deeds = {{SET}, {WAIT}, {WAIT}},
      .mortal = 2,
      .deaths = 1},
-    {.name = "one that sets dies",
+    {.is_long = true,
+     .name = "one that sets dies",
      .deeds = {{SET, SET}, {SET}, {WAIT}, {WAIT}},
      .mortal = 1,
      .deaths = 1},
@@ -85,14 +98,6 @@ static const struct scene *scene;
 
 /* ---- What must hold ------------------------------------------------------------------------ */
 
-static unsigned messages_seen(void)
-{
-    unsigned seen = 0;
-    for (unsigned i = 0; i < MESSAGES; i++)
-        seen += now.memory[1 + i];
-    return seen;
-}
-
 /* A call has answered. */
 static void judge_call(const struct person *me, enum deed deed, int answer)
 {
@@ -107,7 +112,7 @@ static void judge_call(const struct person *me, enum deed deed, int answer)
         amiss("a wait that answered %d turned it off %u times", answer, me->turned_off);
     if (deed == SET && me->turned_off != 0)
         amiss("a set turned it off");
-    if (through && messages_seen() < (scene->is_set ? 0 : scene->manual ? 1 : now.turned_off))
+    if (through && messages_seen() < (scene->is_set ? 0 : scene->manual ? 1U : me->turned_last))
         amiss("what was written before a set is not seen by whom it let through");
 }
 
@@ -148,7 +153,7 @@ static int answer_of(struct rbx_event_view *view, enum deed deed, rbx_atomic32 *
     case TRY:
         return rbx_event_word_take(view) ? 0 : -EAGAIN;
     default:
-        return rbx_event_word_wait(view, deed == WAIT ? RBX_FOREVER : now.people[self].now + 1);
+        return rbx_event_word_wait(view, deed == WAIT ? RBX_FOREVER : now.people[current].now + 1);
     }
 }
 
@@ -160,8 +165,7 @@ static void live(unsigned person)
         enum deed deed = scene->deeds[person][call];
         me->call = (uint8_t)call;
         me->touched = me->comes_through = false;
-        me->was_on = now.memory[BITS] & RBX_EVENT_SET;
-        me->was_off = !me->was_on;
+        person_calls(me);
         me->turned_off = me->slices = 0;
         int answer = answer_of(view, deed, &shared.messages[person * CALLS_OF_EACH + call]);
         judge_call(me, deed, answer);
@@ -173,7 +177,7 @@ static void live(unsigned person)
 
 static void run(unsigned person)
 {
-    self = person;
+    current = person;
     fiber_tidy(person);
     fiber_run(person);
 }
@@ -184,6 +188,7 @@ static void begin(void)
                                .timeouts = (uint8_t)scene->timeouts,
                                .signals = (uint8_t)scene->signals};
     now.memory[BITS] = scene->is_set ? RBX_EVENT_SET : 0;
+    views_begin(PEOPLE_MAX);
     was_amiss[0] = '\0';
     for (unsigned i = 0; i < PEOPLE_MAX; i++) {
         struct rbx_event_view *view = fiber_data(i, sizeof *view);
@@ -203,6 +208,7 @@ enum move { STEP, FLUSH, DIE, TIME_OUT, INTERRUPT, SLICE };
 
 struct choice {
     uint8_t move, person, wakes;
+    uint8_t which; /* of the values that it may read */
 };
 
 enum { CHOICES_MAX = 64, DEPTH_MAX = 400 };
@@ -212,12 +218,16 @@ struct choices {
     unsigned count;
 };
 
-static void offer(struct choices *choices, enum move move, unsigned person, unsigned wakes)
+static void offer_which(struct choices *choices, struct choice choice)
 {
     if (choices->count == CHOICES_MAX)
         abort();
-    choices->list[choices->count++] =
-        (struct choice){(uint8_t)move, (uint8_t)person, (uint8_t)wakes};
+    choices->list[choices->count++] = choice;
+}
+
+static void offer(struct choices *choices, enum move move, unsigned person, unsigned wakes)
+{
+    offer_which(choices, (struct choice){(uint8_t)move, (uint8_t)person, (uint8_t)wakes, 0});
 }
 
 static void offer_steps(struct choices *choices, unsigned person)
@@ -228,8 +238,8 @@ static void offer_steps(struct choices *choices, unsigned person)
             offer(choices, STEP, person, i);
             sleepers++;
         }
-    if (sleepers == 0)
-        offer(choices, STEP, person, PEOPLE_MAX);
+    for (unsigned i = 0, count = person_choices(person); sleepers == 0 && i < count; i++)
+        offer_which(choices, (struct choice){STEP, (uint8_t)person, PEOPLE_MAX, (uint8_t)i});
 }
 
 /* What can come next by itself; if that is nothing, it is an end. */
@@ -271,11 +281,14 @@ static void leave_sleep(struct person *p, int why)
 {
     p->woken_by = (int8_t)why;
     p->doing = LOADS;
+    if (is_weak && why == -ETIMEDOUT)
+        views_catch_up((unsigned)(p - now.people));
 }
 
 static void make(struct choice choice)
 {
     struct person *p = &now.people[choice.person];
+    chosen = choice.which;
     switch ((enum move)choice.move) {
     case STEP:
         to_wake = choice.wakes;
@@ -312,6 +325,8 @@ static void make(struct choice choice)
                                               "looks up after a slice"};
         printf("#     thread %u %s\n", choice.person, happens[choice.move]);
     }
+    if (is_weak)
+        views_tidy();
     judge_state();
 }
 
@@ -321,6 +336,7 @@ enum { PIECE_MAX = 4096 };
 
 static struct level {
     struct event_world world;
+    struct views_kept views;
     struct choices choices;
     unsigned next;
     size_t sizes[PEOPLE_MAX];
@@ -343,6 +359,11 @@ static bool keep(struct level *level)
 {
     uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), &now, sizeof now);
     level->world = now;
+    if (is_weak) {
+        uint64_t sum = views_sum();
+        hash = mix(hash, &sum, sizeof sum);
+        views_keep(&level->views);
+    }
     for (unsigned i = 0; i < PEOPLE_MAX; i++) {
         struct fiber_piece piece = fiber_piece(i);
         if (piece.size > PIECE_MAX)
@@ -357,6 +378,8 @@ static bool keep(struct level *level)
 static void bring_back(const struct level *level)
 {
     now = level->world;
+    if (is_weak)
+        views_restore(&level->views);
     for (unsigned i = 0; i < PEOPLE_MAX; i++)
         fiber_restore(i, level->pieces[i], level->sizes[i]);
 }
@@ -415,10 +438,70 @@ static void tell(unsigned length)
 
 static unsigned tests, failures;
 
-static void result(bool good, const char *what, const char *name)
+struct title {
+    char text[120];
+};
+
+static struct title title(const char *kind, const char *name)
 {
-    printf("%s %u - %s%s: %zu states", good ? "ok" : "not ok", ++tests, what, name, seen.count);
+    struct title title;
+    snprintf(title.text, sizeof title.text, "%s%s%s", is_weak ? "weak: " : "", kind, name);
+    return title;
+}
+
+static void result(bool good, struct title what)
+{
+    printf("%s %u - %s: %zu states", good ? "ok" : "not ok", ++tests, what.text, seen.count);
     failures += !good;
+}
+
+static struct {
+    char **parts; /* of titles; none: all */
+    int count;
+} wanted;
+
+static bool is_wanted(struct title title)
+{
+    bool named = wanted.count == 0;
+    for (int i = 0; i < wanted.count; i++)
+        named |= strstr(title.text, wanted.parts[i]) != NULL;
+    return named;
+}
+
+static void walk_all(void)
+{
+    unsigned length;
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        scene = &scenes[i];
+        if (!is_wanted(title("", scene->name)) || (is_weak && scene->is_long))
+            continue;
+        unsigned ends = search(&length);
+        result(!was_amiss[0], title("", scene->name));
+        printf(", %u ends\n", ends);
+        fflush(stdout);
+        if (was_amiss[0])
+            tell(length);
+    }
+}
+
+/* ---- Faults -------------------------------------------------------------------------------- */
+
+static const struct scene *scene_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++)
+        if (strcmp(scenes[i].name, name) == 0)
+            return &scenes[i];
+    abort();
+}
+
+/* With the fault that is there now. */
+static void must_find(struct title what, const char *finder)
+{
+    unsigned length;
+    scene = scene_named(finder);
+    search(&length);
+    result(was_amiss[0], what);
+    printf("; '%s' %s%s\n", finder, was_amiss[0] ? "finds it: " : "DOES NOT find it", was_amiss);
 }
 
 static const struct {
@@ -440,45 +523,77 @@ static const struct {
      "one sets, one waits"},
 };
 
-static const struct scene *scene_named(const char *name)
+static void find_faults(void)
 {
-    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++)
-        if (strcmp(scenes[i].name, name) == 0)
-            return &scenes[i];
-    abort();
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        if (!is_wanted(title("fault: ", faults[i].what)))
+            continue;
+        fault = faults[i].fault;
+        must_find(title("fault: ", faults[i].what), faults[i].finder);
+        fault = NO_FAULT;
+    }
 }
 
-static bool is_named(const char *name, char **parts, int count)
+static const struct {
+    struct weakening weakening;
+    const char *what, *finder;
+} weakenings[] = {
+    {{"rbx_event_word_set", 0, EXPLORE_RELEASE},
+     "a set does not release what was written before (E1)",
+     "one sets, one waits"},
+};
+
+static void find_weakenings(void)
 {
-    bool named = count == 0;
-    for (int i = 0; i < count; i++)
-        named |= strstr(name, parts[i]) != NULL;
-    return named;
+    for (size_t i = 0; i < sizeof weakenings / sizeof *weakenings; i++) {
+        if (!is_wanted(title("order: ", weakenings[i].what)))
+            continue;
+        weakened = weakenings[i].weakening;
+        must_find(title("order: ", weakenings[i].what), weakenings[i].finder);
+        weakened = nothing_weakened;
+    }
+}
+
+static const char *finder(void)
+{
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        unsigned length;
+        scene = &scenes[i];
+        if (!is_wanted(title("", scene->name)) || scene->is_long)
+            continue;
+        search(&length);
+        if (was_amiss[0])
+            return scene->name;
+    }
+    return NULL;
+}
+
+/* Whether the next argument is this; then it is taken. */
+static bool takes(int *argc, char ***argv, const char *option)
+{
+    bool is_it = *argc > 1 && strcmp((*argv)[1], option) == 0;
+    *argc -= is_it, *argv += is_it;
+    return is_it;
 }
 
 int main(int argc, char **argv)
 {
-    unsigned length;
-    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
-        scene = &scenes[i];
-        if (!is_named(scene->name, argv + 1, argc - 1))
-            continue;
-        unsigned ends = search(&length);
-        result(!was_amiss[0], "", scene->name);
-        printf(", %u ends\n", ends);
-        if (was_amiss[0])
-            tell(length);
+    bool x86_only = takes(&argc, &argv, "--x86"), weak_only = takes(&argc, &argv, "--weak");
+    bool orders = takes(&argc, &argv, "--orders");
+    wanted.parts = argv + 1, wanted.count = argc - 1;
+    if (orders) {
+        is_weak = true;
+        orders_take_each(finder);
+        return 0;
     }
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        if (!is_named(faults[i].what, argv + 1, argc - 1))
-            continue;
-        fault = faults[i].fault;
-        scene = scene_named(faults[i].finder);
-        search(&length);
-        fault = NO_FAULT;
-        result(was_amiss[0], "fault: ", faults[i].what);
-        printf("; '%s' %s%s\n", scene->name, was_amiss[0] ? "finds it: " : "DOES NOT find it",
-               was_amiss);
+    if (!weak_only) {
+        walk_all();
+        find_faults();
+    }
+    is_weak = true;
+    if (!x86_only) {
+        walk_all();
+        find_weakenings();
     }
     printf("1..%u\n", tests);
     return failures > 0;

@@ -81,7 +81,10 @@ static unsigned total(unsigned order)
  */
 static void check_race(unsigned word, bool writes)
 {
-    if (views_is_race(current, word) || (writes && views_is_race(current, word_of_looks(word))))
+    bool is_race = views_is_race(current, word);
+    for (unsigned t = 0; writes && t < THREADS_MAX; t++)
+        is_race |= views_is_race(current, word_of_looks(word, t));
+    if (is_race)
         violation("%s %s '%s', and another's access does not happen before (a race)",
                   thread_name(current), writes ? "writes" : "reads", word_table[word].name);
 }
@@ -142,7 +145,7 @@ static uint64_t load_weakly(struct thread *self, unsigned word, unsigned order)
     self->fresh = 0; /* for what is loaded next only */
     if (word_table[word].kind == WORD_MESSAGE) {
         check_race(word, false);
-        views_store(current, word_of_looks(word), 0, 0, EXPLORE_RELAXED);
+        views_store(current, word_of_looks(word, current), 0, 0, EXPLORE_RELAXED);
     }
     return views_load(current, word, chosen, order);
 }

@@ -202,11 +202,18 @@ static void buffer_store(unsigned word, uint64_t value)
 
 /* --- Either machine --- */
 
+static unsigned word_of_looks(unsigned value, unsigned thread)
+{
+    return WORD_LOOKS + (value - WORD_VALUE) * THREADS_MAX + thread;
+}
+
 /* Tells of another that reads or writes this value, and who is not known to be through. */
 static void check_race(unsigned word, bool writes)
 {
-    if (views_is_race(current, word) ||
-        (writes && views_is_race(current, word - WORD_VALUE + WORD_LOOKS)))
+    bool is_race = views_is_race(current, word);
+    for (unsigned t = 0; writes && t < THREADS_MAX; t++)
+        is_race |= views_is_race(current, word_of_looks(word, t));
+    if (is_race)
         violation("thread %u %s value %u, and another's access does not happen before (a race)",
                   current, writes ? "writes" : "reads", word - WORD_VALUE);
 }
@@ -226,7 +233,7 @@ static uint64_t load_weakly(unsigned word, unsigned order, bool again)
         return views_reread(current, word, order);
     if (is_value(word)) {
         check_race(word, false);
-        views_store(current, word - WORD_VALUE + WORD_LOOKS, 0, 0, EXPLORE_RELAXED);
+        views_store(current, word_of_looks(word, current), 0, 0, EXPLORE_RELAXED);
     }
     return views_load(current, word, chosen, order);
 }

@@ -17,10 +17,10 @@ enum lock_word {
     WORD_STATE, /* of each seat */
     WORD_OPENINGS = WORD_STATE + SEATS,
     WORD_VALUE = WORD_OPENINGS + SEATS,
-    WORD_LOOKS = WORD_VALUE + VALUES, /* no words: that a value has been read */
-    WORD_LOCK = WORD_LOOKS + VALUES,  /* the kernel's, of each seat: who holds it */
-    WORD_QUEUE = WORD_LOCK + SEATS,   /* no words: what the kernel knows of who sleeps on the turn,
-                                         or a state */
+    WORD_LOOKS = WORD_VALUE + VALUES, /* no words: that this thread has read this value */
+    WORD_LOCK = WORD_LOOKS + VALUES * THREADS_MAX, /* the kernel's, of each seat: who holds it */
+    WORD_QUEUE = WORD_LOCK + SEATS, /* no words: what the kernel knows of who sleeps on the turn,
+                                       or a state */
     LOCK_WORDS = WORD_QUEUE + 1 + SEATS,
     NO_WORD = 255,
 };

@@ -214,6 +214,11 @@ static void read_message(unsigned thread, const struct message *m, unsigned orde
     join(order & EXPLORE_ACQUIRE ? &v.now[thread] : &v.gathered[thread], &m->view);
 }
 
+uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order)
+{
+    return newest(word) ? message_chosen(thread, word, choice, order)->value : memory_value(word);
+}
+
 uint64_t views_before_swap(unsigned thread, unsigned word, unsigned *choice,
                            const uint64_t *expected, unsigned order)
 {

@@ -68,7 +68,9 @@ bool views_load_is_idle(unsigned thread, unsigned word, unsigned order);
 
 /* The order is made of the bits of enum explore_order. */
 uint64_t views_load(unsigned thread, unsigned word, unsigned choice, unsigned order);
-/* What a swap would return that reads number *choice. Where it is to store (expected: NULL, or what
+/* What a load would return that reads number `choice`. */
+uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order);
+/* What a swap would that reads number *choice. Where it is to store (expected: NULL, or what
    it reads), but another's swap has come behind that already, it is the newest instead, as if that
    had been the choice. */
 uint64_t views_before_swap(unsigned thread, unsigned word, unsigned *choice,

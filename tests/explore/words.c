@@ -206,24 +206,24 @@ unsigned word_of_order(void)
     return order;
 }
 
-static unsigned word_beside(unsigned of, enum word_kind kind, const char *name)
+static unsigned word_beside(unsigned of, enum word_kind kind, int owner, const char *name)
 {
     for (unsigned i = 0; i < word_count; i++)
-        if (word_table[i].kind == kind && word_table[i].lock == of)
+        if (word_table[i].kind == kind && word_table[i].lock == of && word_table[i].owner == owner)
             return i;
-    unsigned word = named(new_word(kind, -1), name);
+    unsigned word = named(new_word(kind, owner), name);
     word_table[word].lock = of;
     return word;
 }
 
 unsigned word_of_queue(unsigned of)
 {
-    return word_beside(of, WORD_QUEUE, "queue");
+    return word_beside(of, WORD_QUEUE, -1, "queue");
 }
 
-unsigned word_of_looks(unsigned of)
+unsigned word_of_looks(unsigned of, unsigned thread)
 {
-    return word_beside(of, WORD_LOOKS, "looks at a message");
+    return word_beside(of, WORD_LOOKS, (int)thread, "looks at a message");
 }
 
 /* --- What they say --- */

@@ -50,8 +50,9 @@ unsigned word_of_order(void);
 /* What the kernel knows of who sleeps on this word. */
 unsigned word_of_queue(unsigned word);
 
-/* For the loads of this word of a message. */
-unsigned word_of_looks(unsigned word);
+/* For this thread's loads of this word of a message: one of each, since who has seen one's last
+   look may not have seen another's. */
+unsigned word_of_looks(unsigned word, unsigned thread);
 
 /* Whether this lies in a message in the ring. */
 bool is_in_message(const void *at);
