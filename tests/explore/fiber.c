@@ -90,7 +90,7 @@ struct fiber_piece fiber_piece(unsigned fiber)
 {
     const struct fiber *f = &fibers[fiber];
     const char *sp = f->sp;
-    return (struct fiber_piece){sp, (size_t)(f->stack + FIBER_STACK - sp)};
+    return (struct fiber_piece){sp, sp ? (size_t)(f->stack + FIBER_STACK - sp) : 0};
 }
 
 void fiber_restore(unsigned fiber, const char *bytes, size_t size)

@@ -29,7 +29,7 @@ void fiber_rest(void);
 /* Whether one runs, rather than who runs them. */
 bool fiber_is_running(void);
 
-/* What it is while it rests. */
+/* What it is while it rests; nothing, if it was never begun. */
 struct fiber_piece {
     const char *bytes;
     size_t size; /* a multiple of 8 */

@@ -278,7 +278,7 @@ uint64_t explore_load(const void *at, size_t size, struct explore_verb verb)
         return value;
     }
     unsigned word = word_at(at), order = order_of(verb);
-    if (mutant == MUTANT_BLIND_TO_SEATS && word == WORD_USED && exploring)
+    if (fault == MUTANT_BLIND_TO_SEATS && word == WORD_USED && exploring)
         return 1;
     /* While it looks on between two pauses nothing happens: it could as well have come later. */
     bool again = self->rushing && self->looked_at == at;
@@ -299,7 +299,7 @@ void explore_store(void *at, uint64_t value, size_t size, struct explore_verb ve
         return;
     }
     unsigned word = word_at(at), order = order_of(verb);
-    if (mutant == MUTANT_NO_WRITING && is_state(word) &&
+    if (fault == MUTANT_NO_WRITING && is_state(word) &&
         rbx_state_does((uint32_t)value) == RBX_RW_WRITING)
         return;
     take_turn(STORES, word, order);
@@ -327,27 +327,27 @@ static bool is_blind(unsigned word, uint64_t value)
     if (!exploring || !is_others_state(word))
         return false;
     enum rbx_rwlock_does does = rbx_state_does((uint32_t)value);
-    return (mutant == MUTANT_BLIND_GRANT && does == RBX_RW_READING && !(value & RBX_RW_WATCHED)) ||
-           (mutant == MUTANT_BLIND_BURIAL && does == RBX_RW_IDLE);
+    return (fault == MUTANT_BLIND_GRANT && does == RBX_RW_READING && !(value & RBX_RW_WATCHED)) ||
+           (fault == MUTANT_BLIND_BURIAL && does == RBX_RW_IDLE);
 }
 
 static bool swap(unsigned word, uint64_t *expected, uint64_t value, struct explore_verb verb)
 {
     unsigned failing = failing_order_of(verb);
-    if (mutant == MUTANT_UNASKED && word == WORD_TURN &&
+    if (fault == MUTANT_UNASKED && word == WORD_TURN &&
         value == (*expected | RBX_TURN_READERS_WAIT))
         return true;
     take_turn(CHANGES, word, failing);
     uint64_t seen = see_to_swap(word, expected, failing);
     bool equal = seen == *expected;
     tell(equal ? "swaps in" : "would swap in", word, value);
-    if (mutant == MUTANT_TORN_TURN && word == WORD_TURN && equal)
+    if (fault == MUTANT_TORN_TURN && word == WORD_TURN && equal)
         take_turn(CHANGES, word, failing);
-    if (mutant == MUTANT_FORGETFUL && is_others_state(word) &&
+    if (fault == MUTANT_FORGETFUL && is_others_state(word) &&
         rbx_state_does((uint32_t)*expected) == RBX_RW_WAITING &&
         rbx_state_does((uint32_t)value) == RBX_RW_IDLE)
         return false;
-    if (mutant == MUTANT_STINGY && is_others_state(word) &&
+    if (fault == MUTANT_STINGY && is_others_state(word) &&
         (value & (RBX_RW_DOES | RBX_RW_WATCHED)) == RBX_RW_READING)
         value ^= RBX_RW_READING; /* IDLE: it is to try again */
     if (equal || is_blind(word, value)) {
@@ -374,7 +374,7 @@ bool explore_swap32(rbx_atomic32 *at, uint32_t *expected, uint32_t value, struct
 uint32_t explore_exchange32(rbx_atomic32 *at, uint32_t value, struct explore_verb verb)
 {
     unsigned word = word_at(at), order = order_of(verb);
-    if (exploring && mutant == MUTANT_READING_IS_BUFFERED &&
+    if (exploring && fault == MUTANT_READING_IS_BUFFERED &&
         rbx_state_does(value) == RBX_RW_READING) {
         take_turn(STORES, word, order);
         buffer_store(word, value);
@@ -384,7 +384,7 @@ uint32_t explore_exchange32(rbx_atomic32 *at, uint32_t value, struct explore_ver
     uint32_t seen = (uint32_t)see_to_swap(word, NULL, order);
     change(word, value, order);
     tell(chosen > 0 ? "exchanges, before newer" : "exchanges for", word, value);
-    return mutant == MUTANT_UNWATCHED ? seen & ~(uint32_t)RBX_RW_WATCHED : seen;
+    return fault == MUTANT_UNWATCHED ? seen & ~(uint32_t)RBX_RW_WATCHED : seen;
 }
 
 uint64_t explore_change64(rbx_atomic64 *at, enum explore_change how, uint64_t value,

@@ -9,8 +9,6 @@
 #include "rwlock-world.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "fiber.h"
@@ -26,19 +24,6 @@
 #include "wait.h"
 
 struct world world;
-unsigned current, chosen;
-bool exploring, telling, is_weak;
-enum mutant mutant;
-char violated[200];
-
-void violation(const char *sentence, ...)
-{
-    va_list args;
-    va_start(args, sentence);
-    if (!violated[0])
-        vsnprintf(violated, sizeof violated, sentence, args);
-    va_end(args);
-}
 
 /* --- Locks --- */
 
@@ -80,7 +65,7 @@ int rbx_lock_held(int fd, uint64_t byte)
     take_turn(READS, NO_WORD, 0);
     uint64_t holder = kernel_sees(word);
     tell("asks who holds", word, holder);
-    return mutant != MUTANT_HASTY && holder != 0 && holder != (uint64_t)fd;
+    return fault != MUTANT_HASTY && holder != 0 && holder != (uint64_t)fd;
 }
 
 void bury(unsigned t)
@@ -136,7 +121,7 @@ void rbx_futex_wake(const void *at, bool in_process)
     (void)in_process;
     take_turn(CHANGES, NO_WORD, 0);
     bool is_turn = word == WORD_TURN;
-    if (mutant == (is_turn ? MUTANT_SILENT_TURN : MUTANT_SILENT_GRANT))
+    if (fault == (is_turn ? MUTANT_SILENT_TURN : MUTANT_SILENT_GRANT))
         return;
     kernel_writes(current, word_of_queue(word), 0);
     tell("wakes all on", word, 0);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "layer.h"
-#include "machine.h"
+#include "small.h"
 
 #include <ringbox/rwlock.h>
 
@@ -74,7 +74,6 @@ struct world {
 };
 
 extern struct world world;
-extern bool telling;
 
 /* What is different in a faulty lock. */
 enum mutant {
@@ -93,7 +92,6 @@ enum mutant {
     MUTANT_BLIND_BURIAL,
     MUTANT_SILENT_TURN,
 };
-extern enum mutant mutant;
 
 /* What a thread's process has: put away with its stack. */
 struct process {
@@ -101,10 +99,6 @@ struct process {
     rbx_rwlock *lock;
 };
 struct process *process_of(unsigned thread);
-
-/* Ends the step: this must not be. Once only; the sentence stays. */
-void violation(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
-extern char violated[200];
 
 /* The kernel sees to a dead one. */
 void bury(unsigned thread);
@@ -124,14 +118,12 @@ enum verb {
 };
 
 struct configuration {
-    const char *name;
+    struct days days;
     enum verb calls[THREADS_MAX][CALLS_MAX];
     unsigned mortal;   /* threads that may die, as bits */
     unsigned deaths;   /* how many of them */
     unsigned timeouts; /* of sleeps, at any time, in all */
     unsigned slices;   /* of each thread's sleeps, when nothing else happens */
-    bool is_large;     /* not for every day */
-    bool is_weak;      /* every day on the weak machine, too */
 };
 
 extern const struct configuration configurations[];

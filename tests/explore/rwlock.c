@@ -1,109 +1,132 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * explore-rwlock: every order in which the steps of a few threads can happen, on the real code of
- * the read-write lock.
+ * the read-write lock (small.h says how it is called).
  *
- *     explore-rwlock                    what is for every day: configurations, and faults
- *     explore-rwlock --large            all configurations
- *     explore-rwlock NAME...            those whose name has this in it
- *     explore-rwlock --x86 [...]        one of its two machines only; the configurations of the
- *     explore-rwlock --weak [...]       second are called "weak: NAME"
- *     explore-rwlock --orders [NAME...] takes each order from each access that names one, in turn,
- *                                       and says which of these configurations finds that
- *
- * As explore (explore.c, search.h), but each access is a step. The lock is compiled with atomics
- * (rwlock-memory.h) and a kernel (rwlock-world.c) that hand over to the scheduler before each
- * access to what is shared. It walks every schedule of each configuration (rwlock-scene.c), with
- * store buffers as on x86, or where loads are as stale as C11 allows, with deaths and with sleeps
- * that time out. Who is in when another is must not be in, and must have seen what the other did;
- * what is told and what is not; who sleeps for ever: these are violations. Prints TAP; for a
- * violation the schedule that leads there.
+ * The lock is compiled with atomics (rwlock-memory.h) and a kernel (rwlock-world.c) that hand over
+ * to the scheduler before each access to what is shared. Every schedule of each scene
+ * (rwlock-scene.c) is walked, with deaths and with sleeps that time out. Who is in when another is
+ * must not be in, and must have seen what the other did; what is told and what is not; who sleeps
+ * for ever: these are violations.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #define EXPLORE_MEMCPY_IS_ITSELF
-#include "orders.h"
-#include "rwlock-search.h"
+#include "rwlock-memory.h"
 
-static unsigned tests, failures;
+#include "fiber.h"
+#include "small.h"
+#include "views.h"
 
-static void result(bool good, const char *name, const char *more, struct found found)
+enum what { HALT = STEP + 1, FLUSH, BURY, TIME_OUT };
+
+/* --- Steps --- */
+
+static void run(unsigned thread)
 {
-    printf("%s %u - %s: %s%llu states, %llu ends, %.1f s\n", good ? "ok" : "not ok", ++tests, name,
-           more, (unsigned long long)found.states, (unsigned long long)found.ends, found.seconds);
-    fflush(stdout);
-    failures += !good;
-}
-
-/* --- Configurations --- */
-
-struct wanted {
-    bool large;
-    char **parts; /* of titles; none: what is for every day */
-    int count;
-};
-
-struct title {
-    char text[120];
-};
-
-static struct title title_of(const char *kind, const char *name)
-{
-    struct title title;
-    snprintf(title.text, sizeof title.text, "%s%s", kind, name);
-    return title;
-}
-
-static bool is_wanted(struct title title, bool every_day, struct wanted wanted)
-{
-    bool named = false;
-    for (int i = 0; i < wanted.count; i++)
-        named |= strstr(title.text, wanted.parts[i]) != NULL;
-    return wanted.count > 0 ? named : wanted.large || every_day;
-}
-
-static bool is_for(const struct configuration *configuration, bool weakly)
-{
-    return weakly ? configuration->is_weak : !configuration->is_large;
-}
-
-static void walk_all(bool weakly, struct wanted wanted)
-{
-    for (unsigned i = 0; i < configuration_count; i++) {
-        struct title title = title_of(weakly ? "weak: " : "", configurations[i].name);
-        if (!is_wanted(title, is_for(&configurations[i], weakly), wanted))
-            continue;
-        struct found found =
-            search(&configurations[i], (struct limits){.weakly = weakly, .tells = true});
-        result(!violated[0], title.text, "", found);
-        if (violated[0])
-            printf("#     %s\n", violated);
+    current = thread;
+    fiber_run(thread);
+    while (world.threads[thread].pending == TIDIES && !violated[0]) {
+        fiber_tidy(thread);
+        fiber_run(thread);
     }
 }
 
-static const struct configuration *configuration_named(const char *name)
+static void make(struct choice choice)
 {
-    for (unsigned i = 0; i < configuration_count; i++)
-        if (strcmp(configurations[i].name, name) == 0)
-            return &configurations[i];
-    abort();
+    static const char *const said[] = {NULL, "DIES", "(its store is visible)", "is buried",
+                                       "has slept long enough"};
+    struct thread *thread = &world.threads[choice.thread];
+    if (choice.what != STEP)
+        tell(said[choice.what], choice.what == FLUSH ? thread->buffer[0].word : NO_WORD, 0);
+    switch (choice.what) {
+    case STEP:
+        run(choice.thread);
+        break;
+    case HALT:
+        thread->state = THREAD_HALTED;
+        thread->pending = NOTHING_YET;
+        world.deaths--;
+        break;
+    case FLUSH:
+        buffer_flush(choice.thread);
+        break;
+    case BURY:
+        bury(choice.thread);
+        break;
+    case TIME_OUT:
+        if (world.timeouts > 0)
+            world.timeouts--;
+        else
+            thread->slices--;
+        thread->state = THREAD_READY;
+        thread->timed_out = true;
+        world.owed &= (uint8_t) ~(1U << choice.thread);
+        if (is_weak)
+            views_catch_up(choice.thread);
+        break;
+    }
+}
+
+/* --- What can happen next --- */
+
+/* All the ways in which it may do that. */
+static void offer_step(struct choices *choices, unsigned thread)
+{
+    for (unsigned which = 0, count = choices_of(thread); which < count; which++)
+        offer(choices, (struct choice){STEP, (uint8_t)thread, (uint8_t)which, 0});
+}
+
+static void offer_to(struct choices *choices, enum what what, unsigned thread)
+{
+    offer(choices, (struct choice){(uint8_t)what, (uint8_t)thread, 0, 0});
+}
+
+static void find(struct choices *choices)
+{
+    for (unsigned t = 0; t < THREADS_MAX; t++) {
+        const struct thread *thread = &world.threads[t];
+        bool sleeps = thread->state == THREAD_ASLEEP;
+        if (thread->stores > 0)
+            offer_to(choices, FLUSH, t);
+        if (is_enabled(t))
+            offer_step(choices, t);
+        if (thread->state == THREAD_HALTED && thread->stores == 0)
+            offer_to(choices, BURY, t);
+        /* Before a look it is as before the next change. */
+        if (thread->mortal && world.deaths > 0 &&
+            (sleeps || (thread->state == THREAD_READY && thread->pending > READS)))
+            offer_to(choices, HALT, t);
+        if (sleeps && world.timeouts > 0)
+            offer_to(choices, TIME_OUT, t);
+    }
+    bool goes_on = false, waits = false;
+    for (unsigned i = 0; i < choices->count; i++)
+        goes_on |= choices->list[i].what != HALT;
+    for (unsigned t = 0; t < THREADS_MAX && !goes_on; t++)
+        if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].slices > 0) {
+            offer_to(choices, TIME_OUT, t);
+            waits = true;
+        }
+    choices->is_end = !goes_on && !waits;
+}
+
+static struct days days(unsigned scene)
+{
+    return configurations[scene].days;
+}
+
+static void begin(unsigned scene)
+{
+    scene_begin(&configurations[scene]);
+    for (unsigned t = 0; t < THREADS_MAX; t++)
+        if (world.threads[t].state == THREAD_READY)
+            run(t);
 }
 
 /* --- Faults --- */
 
-static void must_find(const char *name, const char *finder, struct found found)
-{
-    char more[400];
-    snprintf(more, sizeof more, "'%s' %s: %s, ", finder,
-             violated[0] ? "finds it" : "DOES NOT find it", violated);
-    result(violated[0], name, more, found);
-}
-
-static const struct {
-    enum mutant mutant;
-    const char *fault, *finder;
-} mutants[] = {
+static const struct small_fault faults[] = {
     {MUTANT_READING_IS_BUFFERED, "a reader looks at the turn before it says READING (D)",
      "a writer, a reader"},
     {MUTANT_TORN_TURN, "a CAS of the turn looks first and stores then", "three writers"},
@@ -123,29 +146,8 @@ static const struct {
      "the seat of a dead reader is taken, and one tries"},
 };
 
-static void find_mutants(struct wanted wanted)
-{
-    for (size_t i = 0; i < sizeof mutants / sizeof *mutants; i++) {
-        struct title title = title_of("mutant: ", mutants[i].fault);
-        if (!is_wanted(title, true, wanted))
-            continue;
-        mutant = mutants[i].mutant;
-        struct found found = search(configuration_named(mutants[i].finder), (struct limits){0});
-        mutant = NO_MUTANT;
-        must_find(title.text, mutants[i].finder, found);
-    }
-}
-
-/* --- Orders that are taken away, on the weak machine --- */
-
-enum { STATES_ENOUGH = 3000000 };
-
-/* What becomes of the labelled edges (docs/sync.md) without one of their ends, and the
-   configuration that finds it. */
-static const struct {
-    struct weakening weakening;
-    const char *fault, *finder;
-} weakenings[] = {
+/* What becomes of the labelled edges (docs/sync.md) without one of their ends. */
+static const struct small_order orders[] = {
     {{"reads_at_once", 0, EXPLORE_TOTAL},
      "a reader's word and its look at the turn are not seq_cst (D)",
      "a writer, a reader"},
@@ -183,64 +185,20 @@ static const struct {
      "the seat of a dead writer is taken by a writer"},
 };
 
-static void find_weakenings(struct wanted wanted)
-{
-    for (size_t i = 0; i < sizeof weakenings / sizeof *weakenings; i++) {
-        struct title title = title_of("order: ", weakenings[i].fault);
-        if (!is_wanted(title, true, wanted))
-            continue;
-        weakened = weakenings[i].weakening;
-        struct found found = search(configuration_named(weakenings[i].finder),
-                                    (struct limits){.weakly = true, .states = STATES_ENOUGH});
-        weakened = nothing_weakened;
-        must_find(title.text, weakenings[i].finder, found);
-    }
-}
-
-static struct wanted finders;
-
-static const char *finder(void)
-{
-    for (unsigned i = 0; i < configuration_count; i++) {
-        struct title title = title_of("weak: ", configurations[i].name);
-        if (!is_wanted(title, configurations[i].is_weak, finders))
-            continue;
-        (void)search(&configurations[i], (struct limits){.weakly = true, .states = STATES_ENOUGH});
-        if (violated[0])
-            return configurations[i].name;
-    }
-    return NULL;
-}
-
-/* Whether the next argument is this; then it is taken. */
-static bool takes(int *argc, char ***argv, const char *option)
-{
-    bool is_it = *argc > 1 && strcmp((*argv)[1], option) == 0;
-    *argc -= is_it, *argv += is_it;
-    return is_it;
-}
-
 int main(int argc, char **argv)
 {
-    bool x86_only = takes(&argc, &argv, "--x86"), weak_only = takes(&argc, &argv, "--weak");
-    bool orders = takes(&argc, &argv, "--orders");
-    struct wanted wanted = {.large = takes(&argc, &argv, "--large")};
-    wanted.parts = argv + 1, wanted.count = argc - 1;
-    if (orders) {
-        finders = wanted;
-        orders_take_each(finder);
-        return 0;
-    }
-    if (!weak_only) {
-        walk_all(false, wanted);
-        find_mutants(wanted);
-    }
-    if (!x86_only) {
-        walk_all(true, wanted);
-        find_weakenings(wanted);
-    }
-    if (tests == 0)
-        result(false, "no configuration has such a name", "", (struct found){0});
-    printf("1..%u\n", tests);
-    return failures > 0;
+    const struct small small = {.scenes = configuration_count,
+                                .days = days,
+                                .begin = begin,
+                                .find = find,
+                                .make = make,
+                                .judge = scene_judge,
+                                .threads = THREADS_MAX,
+                                .world = &world,
+                                .size = sizeof world,
+                                .faults = sizeof faults / sizeof *faults,
+                                .fault_table = faults,
+                                .orders = sizeof orders / sizeof *orders,
+                                .order_table = orders};
+    return small_main(&small, argc, argv);
 }
