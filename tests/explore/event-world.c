@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* event-world.c: the atomics and the kernel that an event stands on. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #define EXPLORE_MEMCPY_IS_ITSELF
 #include "event-world.h"
 #include "fiber.h"
-#include "orders.h"
 #include "views.h"
 
 #include "os/clock.h"
@@ -16,25 +14,11 @@
 
 struct shared shared;
 struct event_world now;
-unsigned current, chosen, to_wake;
-bool is_recording, is_weak;
-bool exploring = true;
-enum event_fault fault;
-char was_amiss[200];
-
-void amiss(const char *sentence, ...)
-{
-    va_list arguments;
-    if (was_amiss[0])
-        return;
-    va_start(arguments, sentence);
-    vsnprintf(was_amiss, sizeof was_amiss, sentence, arguments);
-    va_end(arguments);
-}
+unsigned to_wake;
 
 static void record(const char *does)
 {
-    if (is_recording)
+    if (telling)
         printf("#     thread %u %s%s: %s%s, off %u times\n", current, does,
                chosen > 0 ? " (stale)" : "", now.memory[BITS] & RBX_EVENT_SET ? "set" : "not set",
                now.memory[BITS] & RBX_EVENT_SLEEPERS ? ", sleepers" : "",

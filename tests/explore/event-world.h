@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "layer.h"
-#include "machine.h"
+#include "small.h"
 
 #include "event/word.h"
 
@@ -68,28 +68,19 @@ extern struct event_world {
     uint8_t turned_off; /* in all */
 } now;
 
-extern unsigned to_wake;  /* whom WAKES_ONE wakes; PEOPLE_MAX: there is nobody */
-extern bool is_recording; /* steps are printed */
+extern unsigned to_wake; /* whom WAKES_ONE wakes; PEOPLE_MAX: there is nobody */
 
 enum event_fault {
-    NO_FAULT,
-    FAULT_BLIND_KERNEL,    /* who sleeps does not look once more */
-    FAULT_SILENT_SET,      /* nobody is woken */
-    FAULT_TORN_SET,        /* a set is a load and a store */
-    FAULT_TORN_TAKE,       /* and so is what turns it off */
-    FAULT_UNCOUNTED,       /* how often it went off is not counted */
-    FAULT_FORGETS_SLEEPER, /* SLEEPERS goes when one was woken, whoever else sleeps */
-    FAULT_LEAVER_SILENCES, /* who leaves its sleep takes SLEEPERS away */
+    FAULT_BLIND_KERNEL = 1, /* who sleeps does not look once more */
+    FAULT_SILENT_SET,       /* nobody is woken */
+    FAULT_TORN_SET,         /* a set is a load and a store */
+    FAULT_TORN_TAKE,        /* and so is what turns it off */
+    FAULT_UNCOUNTED,        /* how often it went off is not counted */
+    FAULT_FORGETS_SLEEPER,  /* SLEEPERS goes when one was woken, whoever else sleeps */
+    FAULT_LEAVER_SILENCES,  /* who leaves its sleep takes SLEEPERS away */
     FAULT_WAKES_ONE_OF_ALL,
     FAULT_LATE_MESSAGE, /* E1: what was written before is visible after */
-    EVENT_FAULTS,
 };
-
-extern enum event_fault fault;
-
-/* Ends the step: this must not be. The sentence stays. */
-void amiss(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
-extern char was_amiss[200]; /* "" as long as all is well */
 
 /* A thread's message reaches memory. */
 void person_flush(unsigned person);
