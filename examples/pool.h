@@ -31,7 +31,7 @@ RBX_RING_TYPE(results, struct result, MPMC)
 /* In a box: so it outlives whoever writes to it. */
 struct ledger {
     _Atomic uint8_t submitted[JOBS_MAX]; /* by its submitter, once it has sent the job */
-    _Atomic uint8_t results[JOBS_MAX];   /* how many have come: by the collector */
+    _Atomic uint32_t results[JOBS_MAX];  /* how many have come: by the collector */
 };
 
 struct pool {
@@ -88,7 +88,7 @@ static inline struct totals add_up(struct ledger *ledger, uint64_t first, uint64
     struct totals totals = {0};
     for (uint64_t i = first; i < first + count; i++) {
         bool submitted = atomic_load(&ledger->submitted[i]);
-        uint8_t results = atomic_load(&ledger->results[i]);
+        uint32_t results = atomic_load(&ledger->results[i]);
         totals.submitted += submitted;
         totals.done += results > 0;
         totals.twice += results > 1;

@@ -135,6 +135,8 @@ const struct configuration configurations[] = {
      .mortal = 7,
      .deaths = 2,
      .slices = 6},
+    {{.name = "a writer, and a reader that is new", .is_weak = true},
+     .calls = {{WRITE, WRITE}, {OPEN, READ}}},
     {{.name = "a seat that was left is taken"},
      .calls = {{WRITE, CLOSE}, {READ}, {OPEN, READ, CLOSE}}},
 };
