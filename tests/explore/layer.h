@@ -90,6 +90,8 @@ void *explore_copy(void *to, const void *from, size_t size);
 #define rbx_exchange_seq_cst(at, word) explore_exchange32(at, word, EXPLORE_VERB(SEQ_CST, SEQ_CST))
 #define rbx_exchange_release(at, word) explore_exchange32(at, word, EXPLORE_VERB(RELEASE, RELEASE))
 #define rbx_full_fence() explore_fence(EXPLORE_VERB(SEQ_CST, SEQ_CST))
+#define rbx_acquire_fence() explore_fence(EXPLORE_VERB(ACQUIRE, ACQUIRE))
+#define rbx_release_fence() explore_fence(EXPLORE_VERB(RELEASE, RELEASE))
 #define rbx_compiler_barrier() ((void)0)
 
 /*

@@ -270,11 +270,11 @@ uint32_t explore_change32(rbx_atomic32 *at, enum explore_change how, uint32_t va
 
 void explore_fence(struct explore_verb verb)
 {
-    unsigned order = order_of(verb);
+    unsigned order = order_of_fence(verb);
     look_no_more();
     take_turn(NO_WORD, DRAINS | total(order));
-    if (exploring && is_weak && order & EXPLORE_TOTAL)
-        views_fence(current);
+    if (exploring && is_weak)
+        views_fence(current, order);
     if (telling)
         tell("fences", NO_WORD, 0);
 }

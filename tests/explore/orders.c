@@ -30,23 +30,29 @@ static void note(struct explore_verb verb)
         (struct site){.function = verb.function, .line = verb.line, .order = verb.order};
 }
 
-static unsigned without(struct explore_verb verb, unsigned order)
+static unsigned without(struct explore_verb verb, unsigned order, bool is_fence)
 {
     bool is_it = weakened.function && (weakened.line == 0 || weakened.line == verb.line) &&
+                 !(weakened.drops & (is_fence ? FROM_ACCESSES : FROM_FENCES)) &&
                  strcmp(weakened.function, verb.function) == 0;
+    if (is_weak && exploring && verb.order != EXPLORE_RELAXED)
+        note(verb);
     return is_it ? order & ~weakened.drops : order;
 }
 
 unsigned order_of(struct explore_verb verb)
 {
-    if (is_weak && exploring && verb.order != EXPLORE_RELAXED)
-        note(verb);
-    return without(verb, verb.order);
+    return without(verb, verb.order, false);
 }
 
 unsigned failing_order_of(struct explore_verb verb)
 {
-    return without(verb, verb.failing);
+    return without(verb, verb.failing, false);
+}
+
+unsigned order_of_fence(struct explore_verb verb)
+{
+    return without(verb, verb.order, true);
 }
 
 /* Orders that an access may lose. */
@@ -76,7 +82,8 @@ void orders_take_each(const char *(*finder)(void))
         for (unsigned k = 0; k < sizeof takings / sizeof *takings; k++) {
             if (!is_worth_taking(sites[i].order, takings[k].drops))
                 continue;
-            weakened = (struct weakening){sites[i].function, sites[i].line, takings[k].drops};
+            weakened = (struct weakening){sites[i].function, sites[i].line, takings[k].drops,
+                                          ACCESSES_AND_FENCES};
             const char *name = finder();
             printf("%s:%u %s: %s%s\n", sites[i].function, (unsigned)sites[i].line, takings[k].what,
                    name ? "found by " : "NOT FOUND", name ? name : "");

@@ -16,7 +16,6 @@
 #include "views.h"
 
 #include "box/header.h"
-#include "error.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/lock.h"
@@ -154,72 +153,7 @@ bool rbx_process_is_gone(const struct rbx_process *process)
     return false;
 }
 
-/* --- Boxes, objects and errors --- */
-
-static struct rbx_box boxes[THREADS_MAX + 1];
-static struct rbx_object_shape shape;
-
-void *rbx_box_data(const rbx_box *box)
-{
-    (void)box;
-    return world.lock;
-}
-
-int rbx_object_init(void *memory, size_t size, const struct rbx_object_plan *plan)
-{
-    (void)size;
-    shape = plan->shape;
-    return plan->format(memory, plan);
-}
-
-int rbx_object_attach(struct rbx_object *object, rbx_box *box, void *memory, size_t size,
-                      const struct rbx_object_plan *plan)
-{
-    (void)box, (void)size;
-    boxes[current].fd.fd = (int)current + 1;
-    *object = (struct rbx_object){.box = &boxes[current],
-                                  .noun = plan->noun,
-                                  .memory = memory,
-                                  .shape = shape,
-                                  .owns_box = true};
-    return plan->check(&shape, plan, "explored");
-}
-
-int rbx_object_open(struct rbx_object *object, const char *name, const struct rbx_object_plan *plan,
-                    const rbx_box_options *box)
-{
-    (void)object, (void)name, (void)plan, (void)box;
-    abort();
-}
-
-int rbx_object_close(struct rbx_object *object)
-{
-    (void)object;
-    return 0;
-}
-
-const char *rbx_object_name(const struct rbx_object *object)
-{
-    (void)object;
-    return "explored";
-}
-
-uint32_t rbx_fd_forks(void)
-{
-    return 0;
-}
-
-int rbx_object_inherited(const struct rbx_object *object)
-{
-    (void)object;
-    abort();
-}
-
-int(rbx_fail)(int err, const char *sentence, ...)
-{
-    (void)sentence;
-    return err;
-}
+/* --- Memory --- */
 
 /* Of a handle, which each process has one of. */
 void *explore_calloc(size_t count, size_t size);

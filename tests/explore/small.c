@@ -362,7 +362,7 @@ int small_main(const struct small *what, int argc, char **argv)
         orders_take_each(finder);
         return 0;
     }
-    if (!weak_only) {
+    if (!weak_only && !small->only_weak) {
         walk_all(false);
         find_faults();
     }

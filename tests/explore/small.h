@@ -64,6 +64,8 @@ struct small {
     void *world; /* all that a step can change, but for fibers and views */
     size_t size; /* a multiple of 8 */
 
+    bool only_weak; /* there are no store buffers */
+
     unsigned faults; /* each for the machine of x86 */
     const struct small_fault {
         unsigned fault;

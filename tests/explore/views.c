@@ -293,17 +293,19 @@ void views_swap(unsigned thread, unsigned word, unsigned choice, uint64_t value,
 
 /* --- Fences --- */
 
-/* Also an acquire fence, and a release fence. */
-static void fence(unsigned thread)
+static void fence(unsigned thread, unsigned order)
 {
-    join(&v.now[thread], &v.gathered[thread]);
-    v.gathered[thread] = v.now[thread];
-    v.fenced[thread] = v.now[thread];
+    if (order & EXPLORE_ACQUIRE)
+        join(&v.now[thread], &v.gathered[thread]);
+    if (order & EXPLORE_RELEASE)
+        v.fenced[thread] = v.now[thread];
 }
 
-void views_fence(unsigned thread)
+void views_fence(unsigned thread, unsigned order)
 {
-    fence(thread);
+    fence(thread, order);
+    if (!(order & EXPLORE_TOTAL))
+        return;
     join(&v.bound[thread], &v.order);
     for (unsigned i = 0; i < v.used; i++)
         if (v.messages[i].word != NO_WORD && v.messages[i].author == thread)
@@ -315,7 +317,7 @@ void views_barrier(unsigned thread)
     uint32_t returned = v.now[thread].returned;
     join(&v.now[thread], &v.order);
     v.now[thread].returned = returned;
-    fence(thread);
+    fence(thread, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     join(&v.order, &v.now[thread]);
 }
 

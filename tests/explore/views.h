@@ -14,9 +14,11 @@
  *   - A swap reads a message, stores behind it, where nothing else can come from then on, and goes
  *     on to release what that one does: a release sequence. (A later store of the same thread does
  *     not continue one, as in C++20.) One that fails is a load.
- *   - A fence (seq_cst): whoever fences later reads no older than what this thread has stored, or
- *     what was stored seq_cst before. That is all that C11 says (7.17.3): it is a lower bound of a
- *     thread's own loads, and is passed on to nobody else.
+ *   - A fence that acquires: what loads before it have read is acquired. One that releases: stores
+ *     after it release what the view is now. One that is seq_cst is both, and whoever fences later
+ * reads no older than what this thread has stored, or what was stored seq_cst before. That is all
+ * that C11 says (7.17.3): it is a lower bound of a thread's own loads, and is passed on to nobody
+ * else.
  *   - A barrier (the kernel's membarrier, in another thread's name) is a fence, and orders all that
  *     the thread has seen: the processor's own full barrier, which is cumulative.
  *   - The words of a message are not atomic. Who writes one comes after all that have read it, and
@@ -80,7 +82,7 @@ uint64_t views_reread(unsigned thread, unsigned word, unsigned order);
 void views_store(unsigned thread, unsigned word, unsigned place, uint64_t value, unsigned order);
 /* Reads number `choice` and stores this behind it. */
 void views_swap(unsigned thread, unsigned word, unsigned choice, uint64_t value, unsigned order);
-void views_fence(unsigned thread);
+void views_fence(unsigned thread, unsigned order);
 /* Whether something was stored there, last, that does not happen before the thread's next step: a
    race, where words are not atomic. */
 bool views_is_race(unsigned thread, unsigned word);
