@@ -82,8 +82,7 @@ void orders_take_each(const char *(*finder)(void))
         for (unsigned k = 0; k < sizeof takings / sizeof *takings; k++) {
             if (!is_worth_taking(sites[i].order, takings[k].drops))
                 continue;
-            weakened = (struct weakening){sites[i].function, sites[i].line, takings[k].drops,
-                                          ACCESSES_AND_FENCES};
+            weakened = (struct weakening){sites[i].function, sites[i].line, takings[k].drops};
             const char *name = finder();
             printf("%s:%u %s: %s%s\n", sites[i].function, (unsigned)sites[i].line, takings[k].what,
                    name ? "found by " : "NOT FOUND", name ? name : "");
