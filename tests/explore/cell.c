@@ -136,6 +136,11 @@ void memory_set_value(unsigned word, uint64_t value)
         value_word((word - WORD_VALUE) / VALUES, (word - WORD_VALUE) % VALUES)->value = value;
 }
 
+bool memory_is_plain(unsigned word)
+{
+    return word != WORD_VERSION;
+}
+
 /* The mutex is always known as it is. */
 bool thread_may_care(unsigned thread, unsigned word)
 {

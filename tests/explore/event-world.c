@@ -78,6 +78,11 @@ void memory_set_value(unsigned cell, uint64_t value)
         now.memory[cell] = (uint32_t)value;
 }
 
+bool memory_is_plain(unsigned cell)
+{
+    return cell != BITS;
+}
+
 /* The kernel's queue is always known as it is. */
 bool thread_may_care(unsigned person, unsigned cell)
 {

@@ -70,6 +70,11 @@ void memory_set_value(unsigned word, uint64_t value)
     world.memory[word] = value;
 }
 
+bool memory_is_plain(unsigned word)
+{
+    return word_table[word].kind == WORD_MESSAGE || word_table[word].kind == WORD_LOOKS;
+}
+
 /* --- Either machine --- */
 
 static unsigned total(unsigned order)

@@ -131,6 +131,11 @@ void memory_set_value(unsigned word, uint64_t value)
         memcpy(place.at, &value, place.size);
 }
 
+bool memory_is_plain(unsigned word)
+{
+    return word >= WORD_VALUE && word < WORD_LOCK;
+}
+
 /* The kernel's are always known as they are. */
 bool thread_may_care(unsigned t, unsigned word)
 {

@@ -31,6 +31,7 @@ static struct {
     struct view gathered[VIEWS_THREADS_MAX]; /* and will, once it has fenced */
     struct view fenced[VIEWS_THREADS_MAX];   /* what did before its last fence */
     struct view bound[VIEWS_THREADS_MAX];    /* by its fences, its own loads read no older */
+    struct view since[VIEWS_THREADS_MAX];    /* `order`, when it last acquired anything */
     struct view order;                       /* what fences have in common */
     uint8_t newest[VIEWS_WORDS_MAX]; /* place + 1; 0: the word is as it was at the beginning */
     unsigned used;                   /* places from here on are empty */
@@ -103,6 +104,7 @@ static void make_way(unsigned word, unsigned stamp)
         make_way_in(&v.gathered[t], word, stamp);
         make_way_in(&v.fenced[t], word, stamp);
         make_way_in(&v.bound[t], word, stamp);
+        make_way_in(&v.since[t], word, stamp);
     }
     make_way_in(&v.order, word, stamp);
     for (unsigned i = 0; i < v.used; i++) {
@@ -150,8 +152,14 @@ static uint8_t oldest_for(unsigned thread, unsigned word, unsigned order)
     uint8_t stamp = v.now[thread].seen[word];
     raise(&stamp, v.bound[thread].seen[word]);
     if (order & EXPLORE_TOTAL)
-        raise(&stamp, v.order.seen[word]);
+        raise(&stamp, v.since[thread].seen[word]);
     return stamp;
+}
+
+/* It has a place in the one order, or comes after what has. */
+static void take_place(unsigned thread)
+{
+    v.since[thread] = v.order;
 }
 
 /* --- Loads --- */
@@ -212,6 +220,8 @@ static void read_message(unsigned thread, const struct message *m, unsigned orde
 {
     raise(&v.now[thread].seen[m->word], m->stamp);
     join(order & EXPLORE_ACQUIRE ? &v.now[thread] : &v.gathered[thread], &m->view);
+    if (order & (EXPLORE_ACQUIRE | EXPLORE_TOTAL))
+        take_place(thread);
 }
 
 uint64_t views_peek(unsigned thread, unsigned word, unsigned choice, unsigned order)
@@ -271,8 +281,10 @@ static void store(unsigned thread, struct message *last, uint64_t value, unsigne
     m->swaps = goes_on != NULL;
     if (goes_on)
         join(&m->view, goes_on);
-    if (order & EXPLORE_TOTAL)
+    if (order & EXPLORE_TOTAL) {
         raise(&v.order.seen[word], m->stamp);
+        take_place(thread);
+    }
 }
 
 void views_store(unsigned thread, unsigned word, unsigned place, uint64_t value, unsigned order)
@@ -295,8 +307,10 @@ void views_swap(unsigned thread, unsigned word, unsigned choice, uint64_t value,
 
 static void fence(unsigned thread, unsigned order)
 {
-    if (order & EXPLORE_ACQUIRE)
+    if (order & EXPLORE_ACQUIRE) {
         join(&v.now[thread], &v.gathered[thread]);
+        take_place(thread);
+    }
     if (order & EXPLORE_RELEASE)
         v.fenced[thread] = v.now[thread];
 }
@@ -310,6 +324,7 @@ void views_fence(unsigned thread, unsigned order)
     for (unsigned i = 0; i < v.used; i++)
         if (v.messages[i].word != NO_WORD && v.messages[i].author == thread)
             raise(&v.order.seen[v.messages[i].word], v.messages[i].stamp);
+    take_place(thread);
 }
 
 void views_barrier(unsigned thread)
@@ -319,18 +334,20 @@ void views_barrier(unsigned thread)
     v.now[thread].returned = returned;
     fence(thread, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     join(&v.order, &v.now[thread]);
+    take_place(thread);
 }
 
 void views_join(unsigned thread, unsigned other)
 {
     join(&v.now[thread], &v.now[other]);
+    take_place(thread);
 }
 
 void views_catch_up(unsigned thread)
 {
     for (unsigned w = 0; w < memory_words(); w++)
-        if (newest(w))
-            raise(&v.now[thread].seen[w], newest(w)->stamp);
+        if (newest(w) && !memory_is_plain(w))
+            raise(&v.bound[thread].seen[w], newest(w)->stamp);
 }
 
 /* --- Races --- */
@@ -372,6 +389,12 @@ static void forget_older(struct message *m)
     }
 }
 
+/* What one is bound to read says nothing of races. */
+static uint8_t oldest_that_counts(unsigned thread, unsigned word)
+{
+    return memory_is_plain(word) ? v.now[thread].seen[word] : oldest_for(thread, word, 0);
+}
+
 void views_tidy(void)
 {
     for (unsigned w = 0; w < memory_words(); w++) {
@@ -380,8 +403,8 @@ void views_tidy(void)
             continue;
         uint8_t oldest = m->stamp;
         for (unsigned t = 0; t < v.threads; t++)
-            if (thread_may_care(t, w) && oldest_for(t, w, 0) < oldest)
-                oldest = oldest_for(t, w, 0);
+            if (thread_may_care(t, w) && oldest_that_counts(t, w) < oldest)
+                oldest = oldest_that_counts(t, w);
         while (m->stamp > oldest && older(m))
             m = older(m);
         forget_older(m);
@@ -449,6 +472,7 @@ uint64_t views_sum(void)
         h = sum_of(h, &v.gathered[t], &v.now[t]);
         h = sum_of(h, &v.fenced[t], NULL);
         h = sum_of(h, &v.bound[t], &v.now[t]);
+        h = sum_of(h, &v.since[t], &v.now[t]);
     }
     h = sum_of(h, &v.order, NULL);
     for (unsigned w = 0; w < memory_words(); w++)

@@ -25,8 +25,10 @@
  *     who reads it after all that have written it; else it is a race, which is a fault of its own.
  *
  * What the machine leaves out: a load reads what has been stored, and none is from the future (no
- * load buffering, which would need promises). A seq_cst access reads no older than what was stored
- * seq_cst, or fenced, before it was made: C11's one order of them all need not be that of time. A
+ * load buffering, which would need promises). C11's one order of all that is seq_cst need not be
+ * that of time. Here it is, but for a load: that may have its place as far back as the last time
+ * when its thread acquired anything, and so be older than what was stored since (as on ARM, where a
+ * relaxed load before it may have seen more). A
  * weak swap fails for no reason but a stale one. Counts that are kept for people, and what is the
  * kernel's own, are stored at the end only.
  *
@@ -49,6 +51,8 @@ unsigned memory_words(void);
 /* The newest value of each. */
 uint64_t memory_value(unsigned word);
 void memory_set_value(unsigned word, uint64_t value);
+/* It is not atomic: two accesses of which neither happens before the other are a race. */
+bool memory_is_plain(unsigned word);
 /* Whether the thread may read the word from now on, or store before others' stores there. */
 bool thread_may_care(unsigned thread, unsigned word);
 /* It reads the newest of this word next, since it has seen that there is one. */
@@ -91,7 +95,8 @@ bool views_is_race(unsigned thread, unsigned word);
 void views_barrier(unsigned thread);
 /* One sees all that the other has. */
 void views_join(unsigned thread, unsigned other);
-/* Time has passed: whatever was stored has become visible, and orders nothing by that. */
+/* Time has passed: whatever was stored has become visible, and orders nothing by that: it is only
+   the thread's own loads that read no older. */
 void views_catch_up(unsigned thread);
 
 /* Calls, as bits, that are known to the thread to have returned; and that one has. */
