@@ -64,18 +64,17 @@ static struct person *take_turn(enum doing doing, unsigned cell, unsigned order)
 
 unsigned memory_words(void)
 {
-    return CELLS + 1;
+    return CELLS;
 }
 
 uint64_t memory_value(unsigned cell)
 {
-    return cell < CELLS ? now.memory[cell] : 0;
+    return now.memory[cell];
 }
 
 void memory_set_value(unsigned cell, uint64_t value)
 {
-    if (cell < CELLS)
-        now.memory[cell] = (uint32_t)value;
+    now.memory[cell] = (uint32_t)value;
 }
 
 bool memory_is_plain(unsigned cell)
@@ -83,11 +82,11 @@ bool memory_is_plain(unsigned cell)
     return cell != BITS;
 }
 
-/* The kernel's queue is always known as it is. */
 bool thread_may_care(unsigned person, unsigned cell)
 {
     unsigned doing = now.people[person].doing;
-    return doing != NOT_THERE && doing < HAS_FINISHED && cell < CELLS;
+    (void)cell;
+    return doing != NOT_THERE && doing < HAS_FINISHED;
 }
 
 bool thread_reads_newest(unsigned person, unsigned cell)
@@ -117,14 +116,6 @@ void person_calls(struct person *me)
         may_see(me, views_peek(current, BITS, older, EXPLORE_RELAXED));
 }
 
-unsigned messages_seen(void)
-{
-    unsigned seen = 0;
-    for (unsigned cell = BITS + 1; cell < CELLS; cell++)
-        seen += now.memory[cell] && !(is_weak && views_is_race(current, cell));
-    return seen;
-}
-
 /* Notes what the event has been, for all who are in a call. */
 static void has_touched(struct person *me)
 {
@@ -138,9 +129,25 @@ static void has_touched(struct person *me)
     }
 }
 
+/* Messages that it has seen, or would if it looked, as bits. */
+static uint32_t messages_in_sight(void)
+{
+    uint32_t seen = 0;
+    for (unsigned cell = BITS + 1; cell < CELLS; cell++)
+        if (now.memory[cell] && !(is_weak && views_is_race(current, cell)))
+            seen |= UINT32_C(1) << cell;
+    return seen;
+}
+
+unsigned messages_seen(void)
+{
+    return (unsigned)__builtin_popcount(messages_in_sight());
+}
+
 static void write_bits(struct person *me, uint32_t value, unsigned order)
 {
-    if (now.memory[BITS] & ~value & RBX_EVENT_SET) {
+    bool turns_off = now.memory[BITS] & ~value & RBX_EVENT_SET;
+    if (turns_off) {
         me->turned_off++;
         me->turned_last = ++now.turned_off;
     }
@@ -148,6 +155,8 @@ static void write_bits(struct person *me, uint32_t value, unsigned order)
         views_swap(current, BITS, chosen, value, order);
     else
         now.memory[BITS] = value;
+    if (turns_off)
+        now.announced |= messages_in_sight();
 }
 
 /* What a swap finds. All that is written to the event is, by swaps: it is the newest, or not what
@@ -250,27 +259,24 @@ void explore_pause(void)
     take_turn(LOOKS_ON, BITS, EXPLORE_RELAXED)->fresh = is_weak;
 }
 
-/* ---- The kernel: on the weak machine it orders what those see who take its lock ------------- */
+/* ---- The kernel ---------------------------------------------------------------------------- */
 
-static void lock_queue(void)
-{
-    if (is_weak)
-        views_swap(current, QUEUE, 0, 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
-}
-
+/* Who goes to sleep sees the word as it is, and who is woken what the waker has seen: nothing else
+   is ordered by that. */
 int rbx_futex_wait(const void *word, uint32_t value, uint64_t deadline_ns, bool in_process)
 {
-    (void)in_process;
-    struct person *me = take_turn(CHANGES, cell_at(word), EXPLORE_RELAXED);
-    lock_queue();
+    (void)word, (void)in_process;
+    struct person *me = take_turn(CHANGES, NO_CELL, EXPLORE_RELAXED);
     uint32_t seen =
-        is_weak ? (uint32_t)views_load(current, BITS, chosen, EXPLORE_RELAXED) : now.memory[BITS];
+        is_weak ? (uint32_t)views_load(current, BITS, 0, EXPLORE_RELAXED) : now.memory[BITS];
     if (seen != value && fault != FAULT_BLIND_KERNEL) {
         record("need not sleep");
         return -EAGAIN;
     }
     record("sleeps");
+    me->deadline = deadline_ns;
     me = take_turn(SLEEPS, BITS, EXPLORE_RELAXED);
+    me->deadline = 0;
     if (me->woken_by == -ETIMEDOUT)
         me->now = deadline_ns;
     if (fault == FAULT_LEAVER_SILENCES)
@@ -290,7 +296,6 @@ static void wake(unsigned person)
 static bool wake_one(void)
 {
     take_turn(WAKES_ONE, NO_CELL, EXPLORE_RELAXED);
-    lock_queue();
     bool woken = to_wake < PEOPLE_MAX && fault != FAULT_SILENT_SET;
     if (woken)
         wake(to_wake);
@@ -312,7 +317,6 @@ void rbx_futex_wake(const void *word, bool in_process)
         return;
     }
     take_turn(CHANGES, NO_CELL, EXPLORE_RELAXED);
-    lock_queue();
     for (unsigned i = 0; i < PEOPLE_MAX && fault != FAULT_SILENT_SET; i++)
         if (now.people[i].doing == SLEEPS)
             wake(i);

@@ -20,8 +20,7 @@ enum {
     CALLS_OF_EACH = 3,
     MESSAGES = PEOPLE_MAX * CALLS_OF_EACH, /* one for each set that there may be */
     CELLS = 1 + MESSAGES,
-    BITS = 0,      /* the cell that is the event; the messages follow */
-    QUEUE = CELLS, /* no cell: what the kernel knows of who sleeps */
+    BITS = 0, /* the cell that is the event; the messages follow */
     NO_CELL = 255,
 };
 
@@ -58,6 +57,7 @@ struct person {
     uint8_t late_store;   /* mutants: one that is to be stored after the next change */
     uint32_t looked;      /* what it saw there last */
     uint64_t now;         /* its clock */
+    uint64_t deadline;    /* of its sleep */
 };
 
 extern struct event_world {
@@ -66,6 +66,8 @@ extern struct event_world {
     uint8_t deaths, timeouts, signals; /* that may still happen */
     uint8_t died;
     uint8_t turned_off; /* in all */
+    uint32_t due;       /* messages, as bits of their cells, whose set has returned; */
+    uint32_t announced; /* and those that somebody saw who turned it off */
 } now;
 
 extern unsigned to_wake; /* whom WAKES_ONE wakes; PEOPLE_MAX: there is nobody */

@@ -115,6 +115,8 @@ static void judge_call(const struct person *me, enum deed deed, int answer)
         violation("a wait that answered %d turned it off %u times", answer, me->turned_off);
     if (deed == SET && me->turned_off != 0)
         violation("a set turned it off");
+    if (deed == SET)
+        now.due |= UINT32_C(1) << (BITS + 1 + current * CALLS_OF_EACH + me->call);
     if (through && messages_seen() < (scene->is_set ? 0 : scene->manual ? 1U : me->turned_last))
         violation("what was written before a set is not seen by whom it let through");
 }
@@ -139,6 +141,8 @@ static void judge_end(void)
     for (unsigned i = 0; i < PEOPLE_MAX; i++)
         if (is_overlooked(&now.people[i]) && now.died == 0)
             violation("thread %u is asleep, and the event was set for it", i);
+    if (!(now.memory[BITS] & RBX_EVENT_SET) && now.due & ~now.announced)
+        violation("who turned it off last has not seen what was written before a set");
 }
 
 /* ---- Threads ------------------------------------------------------------------------------- */
@@ -251,11 +255,11 @@ static void find_accidents(struct choices *choices, bool is_end)
             offer_to(choices, DIE, i);
         if (p->doing != SLEEPS)
             continue;
-        if (now.timeouts > 0 && is_waiting_for(p))
+        if (now.timeouts > 0 && is_waiting_for(p) && p->deadline != RBX_FOREVER)
             offer_to(choices, TIME_OUT, i);
         if (now.signals > 0)
             offer_to(choices, INTERRUPT, i);
-        if (is_end && is_overlooked(p))
+        if (is_end && is_overlooked(p) && p->deadline <= p->now + RBX_SLICE_NS)
             offer_to(choices, SLICE, i);
     }
 }

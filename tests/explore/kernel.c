@@ -6,10 +6,10 @@
  * Time stands still but where a sleep times out, and each thread has its own. A lock belongs to a
  * description, here a thread's; to take or drop it is a swap of its word, to ask a load.
  *
- * On the weak machine the kernel's own locks order what is done under them: of a file's locks, and
- * of who sleeps on a word. So both are seen as they are, and who comes later has seen what those
+ * On the weak machine a file's locks are seen as they are, and who comes later has seen what those
  * before had; who asks for a lock adds nothing to that. A process that is buried has stored all
- * that it ever will. A wake-up shows who is woken what the waker has seen.
+ * that it ever will. Who goes to sleep sees the word as it is, and who is woken what the waker has
+ * seen; nothing else is ordered by that, since the kernel takes no lock to wake when nobody sleeps.
  */
 #include <errno.h>
 
@@ -96,7 +96,6 @@ int rbx_futex_wait(const void *at, uint32_t value, uint64_t deadline_ns, bool in
         tell(world.memory[word] == value ? "falls asleep on" : "need not sleep on", word,
              world.memory[word]);
     (void)memory_newest(word, EXPLORE_RELAXED);
-    memory_change(word_of_queue(word), 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     if (world.memory[word] != value)
         return -EAGAIN;
     self->state = THREAD_ASLEEP;
@@ -124,7 +123,6 @@ void rbx_futex_wake(const void *at, bool in_process)
         return;
     take_turn_to_change(word, 0);
     (void)memory_newest(word, EXPLORE_RELAXED);
-    memory_change(word_of_queue(word), 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].sleeps_on == word) {
             world.threads[t].state = THREAD_READY;

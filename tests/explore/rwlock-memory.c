@@ -252,6 +252,7 @@ static uint64_t see_to_swap(unsigned word, const uint64_t *expected, unsigned or
 
 static void change(unsigned word, uint64_t value, unsigned order)
 {
+    world.threads[current].owes_wake |= exploring && (word == WORD_TURN || is_state(word));
     if (exploring && is_weak)
         views_swap(current, word, chosen, value, order);
     else

@@ -19,9 +19,7 @@ enum lock_word {
     WORD_VALUE = WORD_OPENINGS + SEATS,
     WORD_LOOKS = WORD_VALUE + VALUES, /* no words: that this thread has read this value */
     WORD_LOCK = WORD_LOOKS + VALUES * THREADS_MAX, /* the kernel's, of each seat: who holds it */
-    WORD_QUEUE = WORD_LOCK + SEATS, /* no words: what the kernel knows of who sleeps on the turn,
-                                       or a state */
-    LOCK_WORDS = WORD_QUEUE + 1 + SEATS,
+    LOCK_WORDS = WORD_LOCK + SEATS,
     NO_WORD = 255,
 };
 
@@ -41,6 +39,9 @@ void buffer_flush(unsigned thread);
 /* What the kernel does with a word of its own, of which it always knows the newest value. */
 uint64_t kernel_sees(unsigned word);
 void kernel_writes(unsigned thread, unsigned word, uint64_t value);
+
+/* Whether a sleep may be one that only a slice ends (rwlock-world.c). */
+bool are_dead_unsettled(void);
 
 void tell(const char *does, unsigned word, uint64_t value);
 

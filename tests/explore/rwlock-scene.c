@@ -21,7 +21,7 @@ const struct configuration configurations[] = {
     {{.name = "a writer, two readers that come again"},
      .calls = {{WRITE}, {READ, READ}, {READ, READ}}},
     {{.name = "tries"}, .calls = {{TRY_WRITE, WRITE}, {TRY_READ, READ}, {TRY_READ}}},
-    {{.name = "two tries to write", .is_weak = true}, .calls = {{TRY_WRITE}, {TRY_WRITE}, {READ}}},
+    {{.name = "two tries to write"}, .calls = {{TRY_WRITE}, {TRY_WRITE}, {READ}}},
     {{.name = "a reader that gives up"}, .calls = {{WRITE}, {READ_FOR}, {READ}}, .timeouts = 1},
     {{.name = "a writer, a reader that gives up", .is_weak = true},
      .calls = {{WRITE, WRITE}, {READ_FOR, READ}},
@@ -38,7 +38,7 @@ const struct configuration configurations[] = {
      .mortal = 1,
      .deaths = 1,
      .slices = 4},
-    {{.name = "a writer dies", .is_weak = true},
+    {{.name = "a writer dies"},
      .calls = {{WRITE}, {READ}, {WRITE}},
      .mortal = 1,
      .deaths = 1,
@@ -63,7 +63,7 @@ const struct configuration configurations[] = {
      .mortal = 2,
      .deaths = 1,
      .slices = 4},
-    {{.name = "a reader dies, two writers", .is_weak = true},
+    {{.name = "a reader dies, two writers"},
      .calls = {{WRITE}, {READ}, {WRITE}},
      .mortal = 2,
      .deaths = 1,
@@ -135,6 +135,18 @@ const struct configuration configurations[] = {
      .mortal = 7,
      .deaths = 2,
      .slices = 6},
+    {{.name = "the seat of a dead reader is taken by a writer", .is_weak = true},
+     .calls = {{READ}, {OPEN, WRITE}},
+     .mortal = 1,
+     .deaths = 1,
+     .slices = 4},
+    {{.name = "the seat of a dead reader is taken, and one writes", .is_weak = true},
+     .calls = {{READ}, {WRITE}, {OPEN}},
+     .mortal = 1,
+     .deaths = 1,
+     .slices = 4},
+    {{.name = "a seat that was left is taken, and one writes", .is_weak = true},
+     .calls = {{READ, CLOSE}, {WRITE}, {OPEN}}},
     {{.name = "a writer, and a reader that is new", .is_weak = true},
      .calls = {{WRITE, WRITE}, {OPEN, READ}}},
     {{.name = "a seat that was left is taken"},
@@ -290,6 +302,7 @@ static void act(unsigned thread)
     for (unsigned i = 0; i < CALLS_MAX && scene->calls[thread][i]; i++) {
         self->call = (uint8_t)i;
         call(scene->calls[thread][i]);
+        self->owes_wake = false;
         self->looked_at = NULL;
         self->rushing = false;
         take_turn(TIDIES, NO_WORD, 0);

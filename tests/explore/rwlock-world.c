@@ -2,8 +2,9 @@
 /*
  * rwlock-world.c: what the explored lock asks of the rooms below it: locks, sleep and time.
  *
- * On the weak machine the kernel's own locks order what is done under them, as in kernel.c. But who
- * is to sleep may see an older value than there is, if no waker has been there since.
+ * On the weak machine the kernel's locks order what is done under them, as in kernel.c. Who goes to
+ * sleep sees the word as it is, and who is woken what the waker has seen; nothing else is ordered
+ * by that, since the kernel takes no lock to wake when nobody sleeps.
  */
 #define EXPLORE_MEMCPY_IS_ITSELF
 #include "rwlock-world.h"
@@ -70,6 +71,7 @@ int rbx_lock_held(int fd, uint64_t byte)
 void bury(unsigned t)
 {
     world.threads[t].state = THREAD_DEAD;
+    world.owed_wake |= world.threads[t].owes_wake;
     world.owed = 0;
     world.handing &= (uint8_t) ~(1U << t);
     for (unsigned i = 0; i < THREADS_MAX; i++)
@@ -84,11 +86,6 @@ void bury(unsigned t)
 
 /* --- Sleep and time --- */
 
-static unsigned word_of_queue(unsigned word)
-{
-    return word == WORD_TURN ? WORD_QUEUE : WORD_QUEUE + 1 + word - WORD_STATE;
-}
-
 int rbx_futex_wait(const void *at, uint32_t value, uint64_t deadline_ns, bool in_process)
 {
     struct thread *self = &world.threads[current];
@@ -96,22 +93,40 @@ int rbx_futex_wait(const void *at, uint32_t value, uint64_t deadline_ns, bool in
     (void)in_process;
     if (!exploring)
         return -ETIMEDOUT;
-    take_turn(CHANGES, word, EXPLORE_RELAXED);
-    kernel_writes(current, word_of_queue(word), 0);
-    uint64_t seen =
-        is_weak ? views_load(current, word, chosen, EXPLORE_RELAXED) : memory_value(word);
+    take_turn(CHANGES, NO_WORD, 0);
+    uint64_t seen = is_weak ? views_load(current, word, 0, EXPLORE_RELAXED) : memory_value(word);
     tell("would sleep on", word, value);
     if ((uint32_t)seen != value)
         return -EAGAIN;
     self->state = THREAD_ASLEEP;
     self->sleeps_on = (uint8_t)word;
+    self->deadline = deadline_ns;
     fiber_rest();
     self->sleeps_on = NO_WORD;
+    self->deadline = 0;
     if (!self->timed_out)
         return 0;
     self->timed_out = false;
     self->now = deadline_ns > self->now ? deadline_ns : self->now;
     return -ETIMEDOUT;
+}
+
+/*
+ * Whether the dead have left what only who looks again finds: so a slice may be what ends a sleep.
+ * The turn of a dead writer, a dead reader's word, or a wake-up that may not have been made.
+ */
+bool are_dead_unsettled(void)
+{
+    uint64_t turn = memory_value(WORD_TURN);
+    for (unsigned i = 0; i < SEATS; i++) {
+        uint32_t openings = (uint32_t)memory_value(WORD_OPENINGS + i);
+        uint32_t state = (uint32_t)memory_value(WORD_STATE + i);
+        bool is_dead = openings & 1 && world.holder[i] == 0;
+        if (is_dead && (rbx_state_does(state) == RBX_RW_READING ||
+                        (!rbx_turn_is_free(turn) && rbx_turn_seat(turn) == i)))
+            return true;
+    }
+    return world.owed_wake;
 }
 
 void rbx_futex_wake(const void *at, bool in_process)
@@ -122,7 +137,6 @@ void rbx_futex_wake(const void *at, bool in_process)
     bool is_turn = word == WORD_TURN;
     if (fault == (is_turn ? MUTANT_SILENT_TURN : MUTANT_SILENT_GRANT))
         return;
-    kernel_writes(current, word_of_queue(word), 0);
     tell("wakes all on", word, 0);
     for (unsigned t = 0; t < THREADS_MAX; t++)
         if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].sleeps_on == word) {

@@ -53,11 +53,13 @@ struct store {
 struct thread {
     uint8_t state, pending, inside, call;
     bool mortal, timed_out, rushing;
+    bool owes_wake; /* it has changed, in this call, what others may sleep on */
     uint8_t slices; /* so many of its sleeps may still time out when nothing else happens */
     uint8_t stores, sleeps_on;
     uint8_t word, order; /* of what it does next */
     const void *looked_at;
-    uint64_t now; /* its clock */
+    uint64_t now;      /* its clock */
+    uint64_t deadline; /* of its sleep */
     struct store buffer[BUFFER_MAX];
 };
 
@@ -70,6 +72,7 @@ struct world {
     uint8_t handing;  /* writers in their unlock */
     uint8_t patience; /* slices that a thread has after each death */
     bool broken;      /* a writer has died when it said WRITING */
+    bool owed_wake;   /* somebody has died who may not have woken whom it should */
     struct thread threads[THREADS_MAX + 1];
 };
 

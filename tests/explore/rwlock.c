@@ -18,6 +18,8 @@
 #include "small.h"
 #include "views.h"
 
+#include "wait.h"
+
 enum what { HALT = STEP + 1, FLUSH, BURY, TIME_OUT };
 
 /* --- Steps --- */
@@ -97,14 +99,15 @@ static void find(struct choices *choices)
         if (thread->mortal && world.deaths > 0 &&
             (sleeps || (thread->state == THREAD_READY && thread->pending > READS)))
             offer_to(choices, HALT, t);
-        if (sleeps && world.timeouts > 0)
+        if (sleeps && world.timeouts > 0 && thread->deadline != RBX_FOREVER)
             offer_to(choices, TIME_OUT, t);
     }
     bool goes_on = false, waits = false;
     for (unsigned i = 0; i < choices->count; i++)
         goes_on |= choices->list[i].what != HALT;
-    for (unsigned t = 0; t < THREADS_MAX && !goes_on; t++)
-        if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].slices > 0) {
+    for (unsigned t = 0; t < THREADS_MAX && !goes_on && are_dead_unsettled(); t++)
+        if (world.threads[t].state == THREAD_ASLEEP && world.threads[t].slices > 0 &&
+            world.threads[t].deadline <= world.threads[t].now + RBX_SLICE_NS) {
             offer_to(choices, TIME_OUT, t);
             waits = true;
         }

@@ -10,34 +10,37 @@ void set_forget(struct set *set)
     if (!set->hash) {
         set->room = (size_t)1 << 16;
         set->hash = calloc(set->room, sizeof *set->hash);
+        set->number = calloc(set->room, sizeof *set->number);
     } else {
         memset(set->hash, 0, set->room * sizeof *set->hash);
     }
     set->count = 0;
 }
 
-static void put(uint64_t *table, size_t room, uint64_t hash)
+static void put(struct set *set, uint64_t hash, uint32_t number)
 {
-    size_t i = hash & (room - 1);
-    while (table[i] != 0)
-        i = (i + 1) & (room - 1);
-    table[i] = hash;
+    size_t i = hash & (set->room - 1);
+    while (set->hash[i] != 0)
+        i = (i + 1) & (set->room - 1);
+    set->hash[i] = hash;
+    set->number[i] = number;
 }
 
 static void grow(struct set *set)
 {
-    size_t room = set->room * 2;
-    uint64_t *table = calloc(room, sizeof *table);
-    if (!table) {
+    struct set old = *set;
+    set->room *= 2;
+    set->hash = calloc(set->room, sizeof *set->hash);
+    set->number = calloc(set->room, sizeof *set->number);
+    if (!set->hash || !set->number) {
         fprintf(stderr, "no memory for more than %zu states\n", set->count);
         exit(1);
     }
-    for (size_t i = 0; i < set->room; i++)
-        if (set->hash[i] != 0)
-            put(table, room, set->hash[i]);
-    free(set->hash);
-    set->hash = table;
-    set->room = room;
+    for (size_t i = 0; i < old.room; i++)
+        if (old.hash[i] != 0)
+            put(set, old.hash[i], old.number[i]);
+    free(old.hash);
+    free(old.number);
 }
 
 bool set_add(struct set *set, uint64_t hash)
@@ -48,6 +51,14 @@ bool set_add(struct set *set, uint64_t hash)
             return true;
     if (++set->count * 2 > set->room)
         grow(set);
-    put(set->hash, set->room, hash);
+    put(set, hash, (uint32_t)(set->count - 1));
     return false;
+}
+
+uint32_t set_number(const struct set *set, uint64_t hash)
+{
+    size_t i = (hash + (hash == 0)) & (set->room - 1);
+    while (set->hash[i] != hash + (hash == 0))
+        i = (i + 1) & (set->room - 1);
+    return set->number[i];
 }

@@ -43,6 +43,7 @@ static struct level {
     char *world;
     struct views_kept views;
     uint64_t pieces[FIBERS_MAX]; /* hashes of the threads' own */
+    uint32_t number;             /* of the state */
     struct choices choices;
     unsigned next;
     bool runs; /* the present choice: its thread is put away here, as it was before */
@@ -55,6 +56,7 @@ static struct set seen;
 
 struct found {
     uint64_t states, ends;
+    bool whole;
     double seconds;
 };
 
@@ -95,6 +97,50 @@ static void *grown(void *bytes, size_t size)
         abort();
     return bytes;
 }
+
+/* --- Where no end can be reached from --- */
+
+/* Which state leads to which, and those that are ends. */
+static struct {
+    struct edge {
+        uint32_t from, to;
+    } * list;
+    size_t count, room;
+} edges;
+
+static void note_edge(uint32_t from, uint32_t to)
+{
+    if (edges.count == edges.room) {
+        edges.room = edges.room ? edges.room * 2 : 1 << 16;
+        edges.list = grown(edges.list, edges.room * sizeof *edges.list);
+    }
+    edges.list[edges.count++] = (struct edge){from, to};
+}
+
+static const uint32_t THE_END = UINT32_MAX;
+
+/* The first state that cannot reach the end, or how many states there are. */
+static uint32_t first_trapped(void)
+{
+    bool *reaches = calloc(seen.count, sizeof *reaches);
+    uint32_t first = 0;
+    if (!reaches)
+        abort();
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = edges.count; i-- > 0;) {
+            struct edge edge = edges.list[i];
+            if (!reaches[edge.from] && (edge.to == THE_END || reaches[edge.to]))
+                reaches[edge.from] = more = true;
+        }
+    }
+    while (first < seen.count && reaches[first])
+        first++;
+    free(reaches);
+    return first;
+}
+
+/* --- Steps --- */
 
 static void keep_world(struct level *level)
 {
@@ -152,6 +198,8 @@ static void begin(unsigned scene)
     depth = 0;
     for (unsigned t = 0; t < small->threads; t++)
         levels[0].pieces[t] = piece_hash(t);
+    levels[0].number = 0;
+    (void)set_add(&seen, state_hash(&levels[0]));
     enter(&levels[0]);
 }
 
@@ -176,12 +224,17 @@ static bool try_next(struct found *found)
     memcpy(next->pieces, at->pieces, sizeof next->pieces);
     if (at->runs)
         next->pieces[choice.thread] = piece_hash(choice.thread);
-    if (set_add(&seen, state_hash(next)))
+    uint64_t hash = state_hash(next);
+    bool is_old = set_add(&seen, hash);
+    next->number = set_number(&seen, hash);
+    note_edge(at->number, next->number);
+    if (is_old)
         return false;
     found->states++;
     enter(next);
     if (next->choices.is_end) {
         found->ends++;
+        note_edge(next->number, THE_END);
         judge(next);
         if (violated[0])
             return false;
@@ -200,12 +253,13 @@ static double now(void)
 }
 
 /* What it has found amiss, if anything, is `violated`. 0 states: all of them. */
-static struct found search(unsigned scene, bool weakly, uint64_t states)
+static struct found walk(unsigned scene, bool weakly, uint64_t states)
 {
-    struct found found = {0};
+    struct found found = {.states = 1};
     double begun = now();
     is_weak = weakly;
     set_forget(&seen);
+    edges.count = 0;
     begin(scene);
     while (!violated[0] && (states == 0 || found.states < states)) {
         struct level *at = &levels[depth];
@@ -215,10 +269,23 @@ static struct found search(unsigned scene, bool weakly, uint64_t states)
         } else if (depth > 0) {
             undo(&levels[--depth]);
         } else {
+            found.whole = true;
             break;
         }
     }
     found.seconds = now() - begun;
+    return found;
+}
+
+/* Goes to the first state that is trapped, if there is one. */
+static struct found search(unsigned scene, bool weakly, uint64_t states)
+{
+    struct found found = walk(scene, weakly, states);
+    uint32_t trapped = found.whole ? first_trapped() : UINT32_MAX;
+    if (trapped < found.states) {
+        (void)walk(scene, weakly, trapped + UINT64_C(1));
+        violation("from here on nothing comes to an end");
+    }
     return found;
 }
 
@@ -227,10 +294,10 @@ static void tell_story(unsigned scene)
 {
     static struct choice story[DEPTH_MAX];
     char sentence[sizeof violated];
-    unsigned length = depth + 1;
+    unsigned length = depth + (levels[depth].next > 0);
     memcpy(sentence, violated, sizeof sentence);
     for (unsigned i = 0; i < length; i++)
-        story[i] = levels[i].next ? levels[i].choices.list[levels[i].next - 1] : (struct choice){0};
+        story[i] = levels[i].choices.list[levels[i].next - 1];
     telling = true;
     begin(scene);
     for (unsigned i = 0; i < length && !violated[0]; i++)

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * small.h: an explorer of scenes that are small enough that nothing need be left out: each access
- * to what is shared is a step, and each state is walked from once.
+ * small.h: an explorer of small scenes: each access to what is shared is a step, and each state is
+ * walked from once.
  *
  *     explore-X                    what is for every day: scenes, and faults that must be found
  *     explore-X --large            all scenes
  *     explore-X NAME...            what has this in its name
  *     explore-X --x86 [...]        one of the two machines only; the scenes of the second are
  *     explore-X --weak [...]       called "weak: NAME"
- *     explore-X --orders [NAME...] takes each order from each access that names one, in turn, and
- *                                  says which of these scenes finds that
+ *     explore-X --orders [...]     takes each order from each access that names one, in turn, and
+ *                                  says which of these scenes finds that, among the first states
  *
- * The machines: x86's, where stores wait in buffers; and one on which loads are as stale as C11
- * allows (views.h). Prints TAP; for a violation the steps that lead there.
+ * In this order, if several. The machines: x86's, where stores wait in buffers; and one on which
+ * loads are as stale as C11 allows (views.h). Prints TAP; for a violation the steps that lead
+ * there.
  *
  * X says what there is in a struct small, and has threads that are fibers. In a state everything
- * that can come next is tried.
+ * that can come next is tried. From each state an end must be within reach: so nobody waits, asleep
+ * or looking, for what cannot come.
  */
 #ifndef EXPLORE_SMALL_H
 #define EXPLORE_SMALL_H

@@ -216,11 +216,6 @@ static unsigned word_beside(unsigned of, enum word_kind kind, int owner, const c
     return word;
 }
 
-unsigned word_of_queue(unsigned of)
-{
-    return word_beside(of, WORD_QUEUE, -1, "queue");
-}
-
 unsigned word_of_looks(unsigned of, unsigned thread)
 {
     return word_beside(of, WORD_LOOKS, (int)thread, "looks at a message");

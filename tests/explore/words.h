@@ -25,7 +25,6 @@ enum word_kind {
     WORD_LOCK,   /* says who holds it, + 1 */
     WORD_FENCES, /* no word: who stores reads it, who makes others fence writes it */
     WORD_ORDER,  /* no word: what fences have in common on the weak machine */
-    WORD_QUEUE,  /* the kernel's own */
     WORD_LOOKS, /* no word: that a message's word has been read, which comes before it is written */
 };
 
@@ -33,7 +32,7 @@ struct word {
     char name[32];
     enum word_kind kind;
     int owner;     /* thread whose seat it is; -1: nobody's */
-    uint64_t lock; /* its byte; of a queue, of looks: whose they are */
+    uint64_t lock; /* its byte; of looks: whose they are */
 };
 
 extern struct word word_table[WORDS_MAX];
@@ -47,8 +46,6 @@ unsigned word_of_lock(uint64_t byte);
 unsigned word_of_repair_lock(void);
 unsigned word_of_fences(void);
 unsigned word_of_order(void);
-/* What the kernel knows of who sleeps on this word. */
-unsigned word_of_queue(unsigned word);
 
 /* For this thread's loads of this word of a message: one of each, since who has seen one's last
    look may not have seen another's. */
