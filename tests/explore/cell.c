@@ -38,7 +38,7 @@ enum {
 
 enum { WORD_VERSION, WORD_VALUE, WORD_MUTEX = WORD_VALUE + BUFFERS * VALUES, WORDS };
 
-enum deed { NOTHING, CHANGE, SET, READ, SNAPSHOT };
+enum deed { NOTHING, CHANGE, FAIL, SET, READ, SNAPSHOT, LATE_SNAPSHOT, VERSION };
 
 static const struct scene {
     struct days days;
@@ -57,6 +57,17 @@ static const struct scene {
      .deeds = {{CHANGE, CHANGE, CHANGE, CHANGE}, {SNAPSHOT, CHANGE, SNAPSHOT}}},
     {.days = {.name = "one changes, one reads, one looks", .is_weak = true},
      .deeds = {{CHANGE, CHANGE}, {READ, READ}, {SNAPSHOT}}},
+    {.days = {.name = "one changes all, one reads", .is_weak = true},
+     .deeds = {{CHANGE, CHANGE, CHANGE, CHANGE, CHANGE}, {READ}}},
+    {.days = {.name = "one changes in vain", .is_weak = true},
+     .deeds = {{CHANGE, FAIL, CHANGE}, {SNAPSHOT, FAIL, SNAPSHOT}, {READ}}},
+    {.days = {.name = "one knows the version", .is_weak = true},
+     .deeds = {{CHANGE, CHANGE, CHANGE}, {VERSION, SNAPSHOT, VERSION}}},
+    {.days = {.name = "one looks too late, always", .is_weak = true},
+     .deeds = {{CHANGE, CHANGE}, {LATE_SNAPSHOT, CHANGE}}},
+    {.days = {.name = "one dies that looks too late", .is_weak = true},
+     .deeds = {{CHANGE}, {LATE_SNAPSHOT}, {LATE_SNAPSHOT}},
+     .mortal = 3},
     {.days = {.name = "one dies that changes, one looks", .is_weak = true},
      .deeds = {{CHANGE, CHANGE, CHANGE}, {CHANGE, CHANGE, CHANGE}, {SNAPSHOT}},
      .mortal = 1},
@@ -75,12 +86,16 @@ static struct world {
     _Alignas(64) char cell[RBX_CELL_BYTES(VALUES * 8)];
     uint8_t holder; /* of the mutex, + 1 */
     bool orphaned;  /* its holder has died */
+    bool lost;      /* and who came next has not said that all is well */
     uint8_t deaths; /* that may still happen */
     uint8_t begun;  /* changes */
+    uint8_t made;   /* of them, by calls that have returned */
     struct person {
         uint8_t pending, word, order;
         uint8_t call;
         uint64_t known; /* the last value that it knows to have been there */
+        bool is_late;   /* whatever it looks at the version for, it has changed meanwhile */
+        uint8_t looks;  /* at the version, in this call */
     } people[PEOPLE];
 } world;
 
@@ -203,6 +218,9 @@ uint64_t explore_load(const void *at, size_t size, struct explore_verb verb)
     take_turn(LOADS, word, order);
     check_race(word);
     uint64_t value = views_load(current, word, chosen, order);
+    struct person *me = &world.people[current];
+    if (word == WORD_VERSION && me->is_late && world.holder != current + 1)
+        value += me->looks++ % 2 * BUFFERS; /* each second look is the one that must be in time */
     tell(chosen > 0 ? "loads, stale" : "loads", word, value);
     return value;
 }
@@ -256,7 +274,7 @@ int rbx_os_mutex_lock_until(struct rbx_os_mutex *mutex, uint64_t deadline_ns)
     take_turn(LOCKS, NO_WORD, 0);
     views_swap(current, WORD_MUTEX, 0, current + 1, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     tell("locks", WORD_MUTEX, world.holder);
-    return world.orphaned ? -EOWNERDEAD : 0;
+    return world.lost ? -ENOTRECOVERABLE : world.orphaned ? -EOWNERDEAD : 0;
 }
 
 int rbx_os_mutex_consistent(struct rbx_os_mutex *mutex)
@@ -270,6 +288,9 @@ int rbx_os_mutex_unlock(struct rbx_os_mutex *mutex)
 {
     (void)mutex;
     take_turn(UNLOCKS, NO_WORD, 0);
+    if (world.holder != current + 1)
+        violation("thread %u unlocks what it does not hold", current);
+    world.lost = world.orphaned;
     views_swap(current, WORD_MUTEX, 0, 0, EXPLORE_ACQUIRE | EXPLORE_RELEASE);
     tell("unlocks", WORD_MUTEX, 0);
     return 0;
@@ -304,15 +325,28 @@ void explore_free(void *memory)
 
 /* ---- What threads do, and what must hold --------------------------------------------------- */
 
+static void be_alone(void)
+{
+    if (world.holder != current + 1)
+        violation("thread %u is in a callback without the mutex", current);
+}
+
 static int count_one(void *value, size_t size, void *arg)
 {
     uint64_t *words = value;
     (void)size, (void)arg;
+    be_alone();
     if (words[0] != words[1])
         violation("thread %u goes on with half a change", current);
     words[0]++;
     words[1]++;
     return 0;
+}
+
+static int count_one_in_vain(void *value, size_t size, void *arg)
+{
+    (void)count_one(value, size, arg);
+    return -ECANCELED;
 }
 
 static void judge_value(const uint64_t *value, const char *how)
@@ -332,6 +366,7 @@ static int look_at(const void *value, size_t size, void *arg)
     (void)arg;
     uint64_t words[VALUES];
     explore_copy(words, value, size);
+    be_alone();
     judge_value(words, "reads");
     return 0;
 }
@@ -347,17 +382,31 @@ static void act(enum deed deed)
         world.begun++;
         err = rbx_cell_change(cell, count_one, NULL);
         me->known++; /* at least */
+        world.made++;
+        break;
+    case FAIL:
+        err = rbx_cell_change(cell, count_one_in_vain, NULL);
+        err = err == -ECANCELED ? 0 : -1;
         break;
     case SET: /* by one thread only */
         value[0] = value[1] = ++world.begun;
         err = rbx_cell_set(cell, value);
         me->known = world.begun;
+        world.made++;
         break;
     case READ:
         err = rbx_cell_read(cell, look_at, NULL);
         break;
+    case VERSION:
+        me->known = rbx_cell_version(cell);
+        break;
+    case LATE_SNAPSHOT:
+        me->is_late = true;
+        me->looks = 0;
+        /* fall through */
     case SNAPSHOT:
         err = rbx_cell_snapshot(cell, value);
+        me->is_late = false;
         judge_value(value, "takes");
         break;
     case NOTHING:
@@ -387,8 +436,7 @@ static void judge(void)
     for (unsigned t = 0; t < PEOPLE; t++)
         if (world.people[t].pending < FINISHED)
             violation("thread %u waits for ever", t);
-    if (value[0] != version || value[1] != version ||
-        (scene->mortal == 0 && version != world.begun))
+    if (value[0] != version || value[1] != version || version < world.made || version > world.begun)
         violation("after %u changes version %llu is %llu, %llu", world.begun,
                   (unsigned long long)version, (unsigned long long)value[0],
                   (unsigned long long)value[1]);

@@ -135,12 +135,20 @@ static bool is_overlooked(const struct person *p)
            (now.memory[BITS] & RBX_EVENT_SET || (scene->manual && p->comes_through));
 }
 
+/* Its sleep ends before long by itself. */
+static bool has_slice(const struct person *p)
+{
+    return p->deadline <= p->now + RBX_SLICE_NS;
+}
+
 /* Nothing can happen any more, unless a slice ends. That is only for deaths. */
 static void judge_end(void)
 {
-    for (unsigned i = 0; i < PEOPLE_MAX; i++)
-        if (is_overlooked(&now.people[i]) && now.died == 0)
+    for (unsigned i = 0; i < PEOPLE_MAX; i++) {
+        const struct person *p = &now.people[i];
+        if (is_overlooked(p) && (now.died == 0 || !has_slice(p)))
             violation("thread %u is asleep, and the event was set for it", i);
+    }
     if (!(now.memory[BITS] & RBX_EVENT_SET) && now.due & ~now.announced)
         violation("who turned it off last has not seen what was written before a set");
 }
@@ -259,7 +267,7 @@ static void find_accidents(struct choices *choices, bool is_end)
             offer_to(choices, TIME_OUT, i);
         if (now.signals > 0)
             offer_to(choices, INTERRUPT, i);
-        if (is_end && is_overlooked(p) && p->deadline <= p->now + RBX_SLICE_NS)
+        if (is_end && is_overlooked(p) && has_slice(p))
             offer_to(choices, SLICE, i);
     }
 }

@@ -250,9 +250,20 @@ static uint64_t see_to_swap(unsigned word, const uint64_t *expected, unsigned or
                                 : memory_value(word);
 }
 
+/* Whether the change is one that somebody who sleeps on the word is to hear of. */
+static bool may_have_sleepers(unsigned word, uint64_t before, uint64_t after)
+{
+    const uint64_t wait = RBX_TURN_READERS_WAIT | RBX_TURN_WRITERS_WAIT;
+    if (word == WORD_TURN)
+        return (before & wait & ~after) != 0;
+    return is_state(word) && before != after &&
+           (before & RBX_RW_WATCHED || rbx_state_does((uint32_t)before) == RBX_RW_WAITING);
+}
+
 static void change(unsigned word, uint64_t value, unsigned order)
 {
-    world.threads[current].owes_wake |= exploring && (word == WORD_TURN || is_state(word));
+    world.threads[current].owes_wake |=
+        exploring && may_have_sleepers(word, memory_value(word), value);
     if (exploring && is_weak)
         views_swap(current, word, chosen, value, order);
     else

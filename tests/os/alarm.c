@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* alarm.c: what an alarm leaves behind that is closed, and the signals of its thread. */
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +23,7 @@ static void nobody_waits_after_close(enum rbx_alarm_by by)
     for (int i = 0; i < 200; i++) {
         succeeds(rbx_alarm_open(&alarm, by));
         succeeds(rbx_alarm_set(&alarm, &words[1], 0, true, UINT64_MAX));
-        sched_yield();
+        await_sleep_of_others(NULL, NULL); /* on that word, too */
         rbx_alarm_close(&alarm);
         cr_assert_not(rbx_futex_wake_one(&words[1], true), "round %d", i);
     }
