@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,7 +18,7 @@
 #include "futex.h"
 
 /* Newer than the headers that many systems compile with: of operations, of the set-up, of entries,
-   of the submission queue, and of futexes. */
+   of the submission queue, of futexes, and of processes. */
 enum { OP_FUTEX_WAIT = 51 };
 #define TASKRUN_FLAG (1U << 9)
 #define SINGLE_ISSUER (1U << 12)
@@ -24,6 +27,8 @@ enum { OP_FUTEX_WAIT = 51 };
 #define SQ_TASKRUN (1U << 2)
 #define SIZE_U32 2
 #define PRIVATE 128
+#define FUTEX_HASH 78
+#define FUTEX_HASH_GET_SLOTS 2
 
 struct entry { /* struct io_uring_sqe, as far as it is used */
     uint8_t opcode, flags;
@@ -208,9 +213,41 @@ static int submit(struct rbx_uring *uring, uint32_t tail)
     return err;
 }
 
+static void *do_nothing(void *arg)
+{
+    return arg;
+}
+
+/*
+ * Since Linux 6.16 a process has a table of its own for the futexes that only it knows, from the
+ * moment when it has a second thread. A wait that the kernel has begun before, in the table of all,
+ * stays there, where no wake-up looks for it any more. So the second thread is there now, for a
+ * moment.
+ */
+static int have_own_futexes(void)
+{
+    int slots = prctl(FUTEX_HASH, FUTEX_HASH_GET_SLOTS, 0, 0, 0);
+    if (slots > 0 || (slots < 0 && errno == EINVAL)) /* or no process has */
+        return 0;
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all); /* the program's handlers are for the program's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = -pthread_create(&thread, NULL, do_nothing, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err == 0)
+        pthread_join(thread, NULL);
+    return err;
+}
+
 int rbx_uring_wait(struct rbx_uring *uring, int flag, const void *word, uint32_t seen,
                    bool in_process, uint64_t deadline_ns)
 {
+    if (in_process && !uring->in_process) {
+        int err = have_own_futexes();
+        if (err < 0)
+            return err;
+    }
     uint32_t tail = atomic_load_explicit(uring->sq_tail, memory_order_relaxed); /* ours */
     uring->word = word;
     uring->in_process = in_process;

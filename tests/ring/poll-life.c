@@ -266,6 +266,40 @@ Test(poll_life, an_end_that_could_not_be_armed_costs_the_other_end_no_wakes)
 }
 
 /* io_uring that goes away after the descriptor was made. */
+static void *send_one(void *tx)
+{
+    return (void *)(intptr_t)rbx_try_send(tx, &one);
+}
+
+/* A child has one thread, whatever its parent has. */
+static int arms_before_it_has_threads(void *arg)
+{
+    const struct polled_kind *kind = arg;
+    struct both both;
+    pthread_t thread;
+    void *answer;
+    open_both(&both, NULL, kind);
+    int fd = rbx_rx_fd_by(&both.rx, RBX_POLL_BY_URING);
+    if (fd < 0 || rbx_rx_arm(&both.rx) != 0)
+        return 1;
+    if (pthread_create(&thread, NULL, send_one, &both.tx) != 0 ||
+        pthread_join(thread, &answer) != 0)
+        return 2;
+    if (answer || !is_readable_within(fd, 60000))
+        return 3;
+    close_both(&both);
+    return 0;
+}
+
+Test(poll_life, who_arms_before_it_has_a_second_thread_hears_what_that_sends)
+{
+    needs_uring();
+    for (const struct polled_kind *kind = polled_kinds; kind < polled_kinds + KINDS; kind++) {
+        await_sleep_of_others(NULL, NULL); /* of which none holds a lock then */
+        cr_assert_eq(in_child(arms_before_it_has_threads, (void *)(uintptr_t)kind), 0);
+    }
+}
+
 static void *arm_in_thread(void *rx)
 {
     return (void *)(intptr_t)rbx_rx_arm(rx);
