@@ -231,12 +231,15 @@ static int have_own_futexes(void)
         return 0;
     pthread_t thread;
     sigset_t all, before;
+    int cancel_state; /* who is cancelled here would leave the thread unjoined */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     sigfillset(&all); /* the program's handlers are for the program's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = -pthread_create(&thread, NULL, do_nothing, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err == 0)
         pthread_join(thread, NULL);
+    pthread_setcancelstate(cancel_state, NULL);
     return err;
 }
 

@@ -27,7 +27,6 @@ static const struct scene {
     struct days days;
     enum deed deeds[PEOPLE_MAX][CALLS_OF_EACH];
     bool manual, busy, is_set;
-    bool is_long;    /* on the weak machine: not for every day */
     unsigned mortal; /* threads that may die, as bits */
     unsigned deaths, timeouts, signals;
 } scenes[] = {
